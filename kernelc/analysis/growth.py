@@ -1,0 +1,247 @@
+"""The growth certificate: how fast sigma and sigma' may grow, derived from the formula's structure.
+
+Each side of the real line is taken in turn (t = x, t = -x, x >= X >= 1). The rules are those of
+`kernelc.functions.envelope`; a node for which nothing is proved poisons what is built on it, and
+the answer is then None, never a guess.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import sympy
+from sympy.logic.boolalg import And, BooleanFalse, BooleanTrue, Not, Or
+
+from kernelc.balls.tape import constant_ball
+from kernelc.errors import KernelcError
+from kernelc.functions import BY_HEAD
+from kernelc.functions import envelope as env
+from kernelc.functions.envelope import Envelope, Quadratic, Size, fraction_of, round_down, round_up
+from kernelc.model import VARIABLE, Growth
+
+_QUADRATIC_REACH = Fraction(8)
+
+
+class _Side:
+    """Envelopes of the nodes of one expression on one side of the real line."""
+
+    def __init__(self, sign: int, beyond: Fraction) -> None:
+        self.sign = sign
+        self.beyond = beyond
+        self._known: dict[sympy.Basic, Envelope] = {}
+
+    def of(self, f: sympy.Expr) -> Envelope:
+        if f not in self._known:
+            self._known[f] = self._derive(f)
+        return self._known[f]
+
+    def _derive(self, f: sympy.Expr) -> Envelope:
+        if not f.has(VARIABLE):
+            return _constant(f)
+        if f.is_polynomial(VARIABLE):
+            return self._polynomial(f)
+        if isinstance(f, (sympy.Add, sympy.Mul)):
+            combine = env.added if isinstance(f, sympy.Add) else env.multiplied
+            parts = [self.of(a) for a in f.args]
+            # Parts of known sign first: a product with a bounded factor keeps one-sided bounds.
+            total = parts[0]
+            for part in parts[1:]:
+                total = combine(total, part)
+            return total
+        if isinstance(f, sympy.Pow):
+            return self._power(f)
+        if isinstance(f, (sympy.Abs, sympy.sign, sympy.Heaviside, sympy.Max, sympy.Min, sympy.Piecewise)):
+            return self._switch(f)
+        if isinstance(f, sympy.DiracDelta):
+            return env.constant(Fraction(0), Fraction(0))
+        record = BY_HEAD.get(f.func)
+        return Envelope() if record is None else record.envelope([self.of(a) for a in f.args]).completed()
+
+    def _power(self, f: sympy.Expr) -> Envelope:
+        base, exponent = f.args
+        if isinstance(exponent, sympy.Rational):
+            p = Fraction(int(exponent.p), int(exponent.q))
+            grown = env.positive_power(self.of(base), abs(p)) if p else env.constant(Fraction(1), Fraction(1))
+            return grown if p > 0 else env.reciprocal(grown)
+        return env.exponential(env.multiplied(self.of(exponent), env.logarithm(self.of(base))))
+
+    def _polynomial(self, f: sympy.Expr) -> Envelope:
+        """Exact up to degree 2; above it, the leading term rules from some X on."""
+        coefficients = [_enclosed(c) for c in reversed(sympy.Poly(f, VARIABLE).all_coeffs())]
+        signed = [
+            (lo, hi) if self.sign > 0 or k % 2 == 0 else (-hi, -lo) for k, (lo, hi) in enumerate(coefficients)
+        ]
+        degree = len(signed) - 1
+        size = Size(round_up(sum((max(abs(lo), abs(hi)) for lo, hi in signed), Fraction(0))), Fraction(degree))
+        if degree <= 2:
+            padded = signed + [(Fraction(0), Fraction(0))] * (2 - degree)
+            lower = Quadratic(padded[2][0], padded[1][0], padded[0][0]).rounded_down()
+            upper = Quadratic(padded[2][1], padded[1][1], padded[0][1]).rounded_up()
+            return self._with_tail_sign(Envelope(lower, upper, size).completed(), signed)
+        return self._with_tail_sign(Envelope(size=size), signed)
+
+    def _with_tail_sign(self, e: Envelope, signed: list[tuple[Fraction, Fraction]]) -> Envelope:
+        """For x >= X: |p| >= |lead| x^n / 2 >= its value's sign; degree > 2 beats 64 x^2."""
+        lead = min(abs(signed[-1][0]), abs(signed[-1][1]))
+        degree = len(signed) - 1
+        if degree == 0 or lead == 0 or signed[-1][0] * signed[-1][1] <= 0:
+            return e
+        rest = sum((max(abs(lo), abs(hi)) for lo, hi in signed[:-1]), Fraction(0))
+        needed = 2 * rest / lead + 1
+        if degree > 2:
+            # lead x^n >= 2 (rest x^(n-1) + reach x^2) once x >= 4 rest / lead and x^(n-2) >= 4 reach / lead.
+            root = env.power_up(4 * _QUADRATIC_REACH / lead, Fraction(1, degree - 2))
+            needed = max(4 * rest / lead, Fraction(10**7) if root is None else root) + 1
+        if needed > 10**6:
+            return e
+        self.beyond = max(self.beyond, needed)
+        floor_scale = lead / 2 * self.beyond**degree
+        floor = Size(round_down(min(floor_scale, Fraction(2) ** 60)))
+        reach = Quadratic(a2=_QUADRATIC_REACH) if degree > 2 else Quadratic()
+        if signed[-1][0] > 0:
+            lower = reach if degree > 2 or e.lower is None or not e.nonnegative else e.lower
+            if degree <= 2 and not e.nonnegative and e.lower is not None and e.lower.a2 == 0 and e.lower.a1 == 0:
+                lower = e.lower
+            return Envelope(self._better_lower(e.lower, lower), e.upper, e.size, floor)
+        upper = -reach if degree > 2 or e.upper is None or not e.nonpositive else e.upper
+        negative = self._better_lower(None if e.upper is None else -e.upper, -upper)
+        return Envelope(e.lower, -negative, e.size, floor)
+
+    @staticmethod
+    def _better_lower(exact: Quadratic | None, reach: Quadratic) -> Quadratic:
+        """The exact quadratic where it is informative at infinity, else what the leading term gives."""
+        return exact if exact is not None and (exact.a2 != 0 or exact.a1 != 0) else reach
+
+    def _switch(self, f: sympy.Expr) -> Envelope:
+        if isinstance(f, sympy.Abs):
+            return env.absolute(self.of(f.args[0]))
+        if isinstance(f, (sympy.sign, sympy.Heaviside)):
+            inner = self.of(f.args[0])
+            low = Fraction(-1) if isinstance(f, sympy.sign) else Fraction(0)
+            if inner.floor is not None and inner.nonnegative:
+                low = Fraction(1)
+            high = low if inner.floor is not None and inner.nonpositive and low < 1 else Fraction(1)
+            return env.constant(low, high)
+        if isinstance(f, sympy.Piecewise):
+            live = [self.of(e) for e, c in f.args if self._decided(c) is not False]
+            first = next((i for i, (_, c) in enumerate(f.args) if self._decided(c) is True), None)
+            if first is not None and all(self._decided(c) is False for _, c in f.args[:first]):
+                return self.of(f.args[first][0])
+            return self._hull(live)
+        return self._extremum(f)
+
+    @staticmethod
+    def _hull(parts: list[Envelope]) -> Envelope:
+        total = parts[0]
+        for part in parts[1:]:
+            total = env.hull(total, part)
+        return total
+
+    def _extremum(self, f: sympy.Expr) -> Envelope:
+        parts = [self.of(a) for a in f.args]
+        if isinstance(f, sympy.Min):
+            parts = [env.negated(p) for p in parts]
+        for i, p in enumerate(f.args):
+            gaps = [self.of(p - q) if isinstance(f, sympy.Max) else self.of(q - p) for q in f.args if q is not p]
+            if all(g.nonnegative for g in gaps):
+                return self.of(f.args[i])
+        total = self._hull(parts)
+        lowers = [p.lower for p in parts if p.lower is not None]
+        lower = max(lowers, key=lambda q: (q.a2, q.a1, q.a0), default=None)
+        total = Envelope(lower, total.upper, total.size).completed()
+        return env.negated(total) if isinstance(f, sympy.Min) else total
+
+    def _decided(self, condition: sympy.Basic) -> bool | None:
+        """Whether a condition holds for all x >= X, fails for all of them, or None."""
+        if isinstance(condition, BooleanTrue):
+            return True
+        if isinstance(condition, BooleanFalse):
+            return False
+        if isinstance(condition, Not):
+            inner = self._decided(condition.args[0])
+            return None if inner is None else not inner
+        if isinstance(condition, (And, Or)):
+            parts = [self._decided(c) for c in condition.args]
+            decisive = isinstance(condition, Or)
+            if decisive in parts:
+                return decisive
+            return None if None in parts else not decisive
+        if isinstance(condition, (sympy.Gt, sympy.Ge, sympy.Lt, sympy.Le)):
+            gap = self.of(condition.gts - condition.lts)
+            if gap.floor is not None and (gap.nonnegative or self._positive_tail(condition.gts - condition.lts, 1)):
+                return True
+            if gap.floor is not None and (gap.nonpositive or self._positive_tail(condition.gts - condition.lts, -1)):
+                return False
+        return None
+
+    def _positive_tail(self, f: sympy.Expr, sign: int) -> bool:
+        """Whether the polynomial f has this sign for x >= X (its floor is proved already)."""
+        if not f.is_polynomial(VARIABLE):
+            return False
+        point = sympy.Rational(self.sign * (int(self.beyond) + 1))
+        value = constant_ball(f.subs(VARIABLE, point), 128)
+        return bool(value > 0) if sign > 0 else bool(value < 0)
+
+
+def _enclosed(c: sympy.Expr) -> tuple[Fraction, Fraction]:
+    if isinstance(c, sympy.Rational):
+        exact = Fraction(int(c.p), int(c.q))
+        return exact, exact
+    ball = constant_ball(c, 128)
+    if not ball.is_finite():
+        raise KernelcError(f"the constant {c} is not a finite real number")
+    return round_down(fraction_of(ball.lower())), round_up(fraction_of(ball.upper()))
+
+
+def _constant(f: sympy.Expr) -> Envelope:
+    if isinstance(f, sympy.DiracDelta):
+        return env.constant(Fraction(0), Fraction(0))
+    if isinstance(f, (sympy.sign, sympy.Heaviside, sympy.Abs)):
+        return env.constant(Fraction(-1), Fraction(1)) if not isinstance(f, sympy.Abs) else Envelope()
+    low, high = _enclosed(f)
+    return env.constant(low, high)
+
+
+def _one_side(f: sympy.Expr, sign: int) -> tuple[Size | None, Fraction]:
+    """The size on one side; repeated while rules push X outwards, since all must hold beyond one X."""
+    beyond = Fraction(1)
+    for _ in range(6):
+        side = _Side(sign, beyond)
+        size = side.of(f).size
+        if side.beyond == beyond:
+            return size, beyond
+        beyond = side.beyond
+    return None, beyond
+
+
+def derive_growth(f: sympy.Expr) -> Growth | None:
+    """A proved bound |f(t)| <= scale (1+|t|)^power exp(quadratic t^2 + linear |t|) for |t| >= beyond."""
+    sides = [_one_side(f, sign) for sign in (1, -1)]
+    if any(size is None for size, _ in sides):
+        return None
+    first, second = (size for size, _ in sides)
+    assert first is not None and second is not None
+    return Growth(
+        scale=max(first.scale, second.scale),
+        power=max(first.power, second.power),
+        linear=max(first.a1, second.a1),
+        quadratic=max(first.a2, second.a2),
+        beyond=max(beyond for _, beyond in sides),
+    )
+
+
+def nonzero_beyond(f: sympy.Expr) -> Fraction | None:
+    """X such that f has no zero with |t| >= X, None where that is not proved."""
+    reach = Fraction(1)
+    for sign in (1, -1):
+        beyond = Fraction(1)
+        for _ in range(6):
+            side = _Side(sign, beyond)
+            floor = side.of(f).floor
+            if side.beyond == beyond:
+                break
+            beyond = side.beyond
+        if floor is None or side.beyond != beyond:
+            return None
+        reach = max(reach, beyond)
+    return reach

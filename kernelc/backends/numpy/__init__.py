@@ -1,0 +1,1 @@
+"""The NumPy backend: the front of every generated package and its run-time part."""

@@ -1,0 +1,227 @@
+"""The text of a generated package's `__init__.py`: its header, its functions and their docstrings."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from string import Template
+
+from kernelc.program import KernelProgram, ThetaChebyshev
+
+WIDTH = 100
+
+#: Public functions of every generated module, in the order in which they are documented.
+FUNCTIONS = ("kappa", "kappa_dot", "kappa_series", "kappa_dot_series", "dual", "dual_dot", "nngp", "ntk")
+CONSTANTS = ("CERTIFICATE", "COEFFICIENTS", "DERIVATIVE_COEFFICIENTS")
+
+_BODY = Template('''\
+"""Dual kernel, NNGP and NTK of the activation $name, compiled by kernelc at variance $variance.
+
+It needs NumPy alone. float32 in, float32 out; float64 in, float64 out; integers, booleans and float16
+become float64. NaN, infinity, wrong shapes and empty inputs are a ValueError that names the argument.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, SupportsFloat, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+from ._dual import evaluate_dual, evaluate_dual_dot
+from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
+from ._inputs import RefusedError
+from ._networks import kernel_matrix
+from ._tables import TABLES
+
+__all__ = [
+$exports]
+
+#: What is proved of these numbers: the content of certificate.json.
+CERTIFICATE: dict[str, Any] = json.loads(Path(__file__).with_name("certificate.json").read_text(encoding="utf-8"))
+
+#: Coefficients of kappa's power series, degree 0 first: float64, shape ($length,), read-only.
+COEFFICIENTS: npt.NDArray[np.float64] = full_coefficients(TABLES.kappa.series, $length)
+
+#: Coefficients of kappa_dot's power series in the same form; None where kappa_dot is refused.
+DERIVATIVE_COEFFICIENTS: npt.NDArray[np.float64] | None = $derivative_coefficients
+
+
+def kappa(rho: npt.ArrayLike) -> Any:
+    """E[sigma(u) sigma(v)] for Var u = Var v = $variance and correlation rho, $kappa_method.
+
+    Args:
+        rho: any shape, in [-1, 1]; up to 4 spacings of its dtype outside are clipped.
+
+    Returns:
+        The same shape; float32 for float32, else float64; the exact moments at rho = 1 and rho = -1.
+
+    Raises:
+        ValueError: naming rho, outside [-1, 1], NaN, infinite, complex or no number.
+
+    Error: CERTIFICATE["kappa"].
+    """
+    return evaluate_direct(TABLES.kappa, "rho", rho)
+
+
+def kappa_dot(rho: npt.ArrayLike) -> Any:
+    """E[sigma'(u) sigma'(v)] at correlation rho, $kappa_dot_method.
+
+    Arguments, result and errors are those of `kappa`.
+
+    Raises:
+        RefusedError: (a ValueError) where sigma' is not square integrable, so that kappa_dot(1) is infinite.
+
+    Error: CERTIFICATE["kappa_dot"].
+    """
+    return evaluate_direct(derivative(TABLES), "rho", rho)
+
+
+def kappa_series(rho: npt.ArrayLike) -> Any:
+    """The truncated power series of kappa, of degree $degree: the one that the certificate bounds.
+
+    Arguments, result and errors are those of `kappa`. Error: CERTIFICATE["kappa"]["total_bound"].
+    """
+    return evaluate_series(TABLES.kappa, "rho", rho)
+
+
+def kappa_dot_series(rho: npt.ArrayLike) -> Any:
+    """The truncated power series of kappa_dot: the one that the certificate bounds.
+
+    Arguments, result and errors are those of `kappa_dot`. Error: CERTIFICATE["kappa_dot"]["total_bound"].
+    """
+    return evaluate_series(derivative(TABLES), "rho", rho)
+
+
+def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
+    """T(q11, q12, q22) = E[sigma(u) sigma(v)] for a centred Gaussian pair with these covariances.
+
+    $reach
+
+    Args:
+        q11, q22: variances >= 0. q12: covariance, q12^2 <= q11 q22. Shapes broadcast together.
+
+    Returns:
+        The broadcast shape; float32 where all three are, else float64.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    return evaluate_dual(TABLES, q11, q12, q22)
+
+
+def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
+    """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, arguments as in `dual`.
+
+    Raises:
+        RefusedError: (a ValueError) where sigma' is not square integrable.
+        ValueError: naming the argument.
+    """
+    return evaluate_dual_dot(TABLES, q11, q12, q22)
+
+
+def nngp(
+    x1: npt.ArrayLike,
+    x2: npt.ArrayLike | None = None,
+    *,
+    depth: SupportsIndex = 1,
+    w_std: SupportsFloat = 1.0,
+    b_std: SupportsFloat = 0.0,
+) -> Any:
+    """NNGP kernel K_L of a network of `depth` hidden layers: K_l = w_std^2 T(K_{l-1}) + b_std^2.
+
+    K_0 = w_std^2 <x, y> + b_std^2, with no division by the input dimension.
+    $reach
+
+    Args:
+        x1: (n1, d) inputs, one a row. x2: (n2, d); None for x1 itself.
+
+    Returns:
+        (n1, n2) covariances; float32 where both inputs are, else float64; exactly symmetric for x1 with itself.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    return kernel_matrix(TABLES, "nngp", x1, x2, depth, w_std, b_std)
+
+
+def ntk(
+    x1: npt.ArrayLike,
+    x2: npt.ArrayLike | None = None,
+    *,
+    depth: SupportsIndex = 1,
+    w_std: SupportsFloat = 1.0,
+    b_std: SupportsFloat = 0.0,
+) -> Any:
+    """Neural tangent kernel Theta_L = K_L + w_std^2 Tdot(K_{L-1}) Theta_{L-1}, Theta_0 = K_0.
+
+    Arguments, result and errors are those of `nngp`.
+
+    Raises:
+        RefusedError: (a ValueError) where sigma' is not square integrable: the NTK is infinite at x = y.
+        ValueError: naming the argument.
+    """
+    return kernel_matrix(TABLES, "ntk", x1, x2, depth, w_std, b_std)
+''')
+
+
+def _comment(text: str) -> list[str]:
+    """`text` as comment lines, printable ASCII alone: it may hold what a stranger typed."""
+    plain = text.encode("unicode_escape").decode("ascii")
+    lines = textwrap.wrap(plain, WIDTH - 2, subsequent_indent="    ", break_on_hyphens=False)
+    return [f"# {line}".rstrip() for line in lines] or ["#"]
+
+
+def header(program: KernelProgram, purpose: str) -> str:
+    """The comment that opens a generated file: what made it, of what, with which versions and bounds."""
+    facts = program.provenance
+    lines: list[str] = [*_comment(f"{program.name}: {purpose}"), "# Generated by kernelc, do not edit.", "#"]
+    lines += _comment(f"command:    {facts.command}")
+    lines += _comment(f"expression: {facts.expression}")
+    lines += _comment(f"versions:   {', '.join(f'{name} {version}' for name, version in facts.versions)}")
+    return "\n".join([*lines, ""])
+
+
+def _bounds(statements: Iterable[str]) -> str:
+    lines: list[str] = []
+    for statement in statements:
+        lines += _comment(statement)
+    return "\n".join([*(["#"] if lines else []), *lines, ""])
+
+
+def _method(evaluation: object, refused: str | None) -> str:
+    if refused is not None:
+        return "refused here"
+    return (
+        "from its Chebyshev series in arccos(rho)"
+        if isinstance(evaluation, ThetaChebyshev)
+        else "from its power series"
+    )
+
+
+def _reach(program: KernelProgram) -> str:
+    degree = program.homogeneous_degree
+    if degree is None:
+        return f"It holds where every variance that is met equals {program.variance!r}; others are a ValueError."
+    return f"sigma is homogeneous of degree {degree!r}: it holds at every variance."
+
+
+def render(program: KernelProgram) -> str:
+    """The whole of `__init__.py`."""
+    dual, dot = program.kappa, program.kappa_dot
+    length = 0 if dot is None else len(dot.series.coefficients)
+    exports = sorted((*CONSTANTS, "RefusedError")) + sorted(FUNCTIONS)
+    body = _BODY.substitute(
+        name=program.name,
+        variance=repr(program.variance),
+        exports="".join(f'    "{name}",\n' for name in exports),
+        length=len(dual.series.coefficients),
+        degree=len(dual.series.coefficients) - 1,
+        derivative_coefficients="None" if dot is None else f"full_coefficients(derivative(TABLES).series, {length})",
+        kappa_method=_method(dual.direct, None),
+        kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
+        reach=_reach(program),
+    )
+    return header(program, "dual kernel, NNGP and NTK.") + _bounds(program.provenance.statements) + body

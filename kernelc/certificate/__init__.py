@@ -1,0 +1,15 @@
+"""Stage 5, certificate: what is proved, and the independent second road."""
+
+from __future__ import annotations
+
+from kernelc.certificate.certify import CertificateInputs, certify, degree_for_tolerance
+from kernelc.certificate.oracle import OracleResult, check_expansion, kappa_by_quadrature
+
+__all__ = [
+    "CertificateInputs",
+    "OracleResult",
+    "certify",
+    "check_expansion",
+    "degree_for_tolerance",
+    "kappa_by_quadrature",
+]

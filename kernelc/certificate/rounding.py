@@ -1,0 +1,67 @@
+"""Outward conversions to doubles, and bounds of rounding errors in emitted code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from flint import arb
+
+from kernelc.functions.envelope import fraction_of
+
+UNIT = {"float32": arb(2) ** -24, "float64": arb(2) ** -53}
+_SMALLEST = {"float32": arb(2) ** -149, "float64": arb(2) ** -1074}
+
+
+def double_above(x: arb) -> float:
+    """The least double >= the ball's upper end; infinity where there is none."""
+    if not x.is_finite():
+        return math.inf
+    top = fraction_of(x.upper())
+    try:
+        value = float(top)
+    except OverflowError:
+        return math.inf
+    return math.nextafter(value, math.inf) if value < top else value
+
+
+def nearest_double(x: arb) -> float:
+    """A double nearest to the middle of the ball."""
+    return float(fraction_of(x.mid()))
+
+
+def total(values: Sequence[arb]) -> arb:
+    """The sum of balls."""
+    result = arb(0)
+    for value in values:
+        result += value
+    return result
+
+
+def gamma(operations: int, unit: arb) -> arb:
+    """gamma_n = n u / (1 - n u): (1 + d_1)...(1 + d_n) differs from 1 by at most this
+    (Higham, Accuracy and Stability of Numerical Algorithms, Lemma 3.1); infinite where n u >= 1.
+    """
+    n = operations * unit
+    return n / (1 - n) if n < 1 else arb.pos_inf()
+
+
+def roundings(degree: int) -> int:
+    """At most this many rounded operations touch any one term of a power series of this degree.
+
+    Horner in rho, or in rho^2 with a last factor rho: two operations a step, and a rounded rho^2
+    enters up to degree/2 times; Paterson-Stockmeyer and blocked schemes stay below it as well.
+    """
+    return 3 * degree + 4
+
+
+def evaluation_bound(coefficients: Sequence[float], dtype: str) -> arb:
+    """A bound, for |rho| <= 1, of the rounding error of evaluating a series with these coefficients >= 0.
+
+    gamma_n sum |c_k| with n from `roundings`; for float32 the coefficients are themselves rounded,
+    one more operation; underflow costs at most one smallest subnormal an operation.
+    """
+    unit = UNIT[dtype]
+    n = roundings(len(coefficients) - 1) + (1 if dtype == "float32" else 0)
+    size = total([abs(arb(c)) for c in coefficients])
+    return gamma(n, unit) * size + n * len(coefficients) * _SMALLEST[dtype]

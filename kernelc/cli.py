@@ -1,0 +1,397 @@
+"""The command line: reads options, calls the pipeline, prints; every decision about mathematics is elsewhere.
+
+Exit status: 0 done, 1 a check failed, 2 refused input, 70 a defect of kernelc, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+import click
+from rich.console import Console
+
+from kernelc import report
+from kernelc._version import __version__
+from kernelc.deadline import TimeLimitReached, time_limit
+from kernelc.errors import CertificationError, InputError, KernelcError
+from kernelc.gallery import GALLERY, resolve
+from kernelc.progress import PartialProgress, Progress, for_terminal
+from kernelc.report.numbers import plain_text
+from kernelc.writer import certificate_text, check_target, compiled_names, load_certificate
+
+DONE, CHECK_FAILED, REFUSED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 70, 130
+
+_DEFAULT_OUT = Path("generated")
+_DEFAULT_TIMEOUT_SECONDS = 600.0
+_LONGEST_MESSAGE = 800
+_BACKENDS = ("numpy",)
+
+_Result = TypeVar("_Result")
+
+
+class CompiledKernel(Protocol):
+    """What the command line asks of a compiled kernel."""
+
+    @property
+    def certificate(self) -> Mapping[str, Any]:
+        """The content of certificate.json."""
+
+    def write(self, out: str | Path, force: bool = False) -> Path:
+        """Write the kernel's folder into `out`, whole or not at all, and return it."""
+
+
+class CheckOutcome(Protocol):
+    """What came of checking one kernel on disk."""
+
+    @property
+    def name(self) -> str:
+        """The kernel."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of it was re-derived as it lies there."""
+
+    @property
+    def messages(self) -> Sequence[str]:
+        """What was found."""
+
+
+class Pipeline(Protocol):
+    """The part of `kernelc.pipeline` that the command line calls."""
+
+    def compile_activation(
+        self,
+        expression: str,
+        *,
+        name: str,
+        parameters: Mapping[str, str],
+        variance: str,
+        degree: int | None,
+        tol: float | None,
+        precision: int | None,
+        backends: tuple[str, ...],
+        progress: Progress,
+    ) -> CompiledKernel:
+        """Compile one activation."""
+
+    def check(self, name: str, out: Path, deep: bool, progress: Progress) -> CheckOutcome:
+        """Re-derive one kernel from the request in its certificate and compare."""
+
+
+def load_pipeline() -> Pipeline:
+    """The compiler. Loaded when first needed: SymPy and Arb take longer to start than `kernelc --help` may."""
+    return cast(Pipeline, importlib.import_module("kernelc.pipeline"))
+
+
+class _FormulaCommand(click.Command):
+    """A command whose formula may begin with a minus sign: kernelc has no one-letter options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Move the first token that looks like `-t...` behind `--`, where click takes no token for an option."""
+        takes_value = {
+            text
+            for option in self.params
+            if isinstance(option, click.Option) and not option.is_flag
+            for text in option.opts
+        }
+        index = 0
+        while index < len(args) and args[index] != "--":
+            if args[index].startswith("-") and not args[index].startswith("--") and len(args[index]) > 1:
+                return super().parse_args(ctx, [*args[:index], *args[index + 1 :], "--", args[index]])
+            index += 2 if args[index] in takes_value else 1
+        return super().parse_args(ctx, args)
+
+
+_out_option = click.option(
+    "--out", type=click.Path(path_type=Path), default=_DEFAULT_OUT, show_default=True, help="Folder of the kernels."
+)
+_quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+_timeout_option = click.option(
+    "--timeout",
+    type=float,
+    default=_DEFAULT_TIMEOUT_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up on a kernel after this time; 0 for no limit.",
+)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="kernelc")
+@click.pass_context
+def command_line(context: click.Context) -> None:
+    """Compile an activation function into a certified module of its dual kernel, NNGP and NTK."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@command_line.command("compile", cls=_FormulaCommand)
+@click.argument("expression", metavar="EXPR")
+@click.option("--name", help="Name of the kernel and of its module.  [default: EXPR where it is a gallery activation]")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of EXPR; may be repeated.")
+@click.option("--variance", default="1", show_default=True, help="Variance q at which kappa is compiled.")
+@click.option("--degree", type=int, help="Last kept degree of the power series.")
+@click.option("--tol", type=float, help="Choose the degree so that kappa's truncation bound is at most this.")
+@click.option("--backend", "backends", multiple=True, help="Backend to print for; may be repeated.  [default: all]")
+@click.option("--precision", type=int, metavar="BITS", help="Least working precision in bits.  [default: chosen]")
+@click.option("--force", is_flag=True, help="Also replace a folder that kernelc did not generate.")
+@_out_option
+@_timeout_option
+@_quiet_option
+def compile_command(
+    expression: str,
+    name: str | None,
+    params: tuple[str, ...],
+    variance: str,
+    degree: int | None,
+    tol: float | None,
+    backends: tuple[str, ...],
+    precision: int | None,
+    force: bool,
+    out: Path,
+    timeout: float,
+    quiet: bool,
+) -> int:
+    """Compile EXPR, a formula such as "t*sigmoid(t)" or the name of a gallery activation, and show its report."""
+    if degree is not None and tol is not None:
+        raise InputError("--degree and --tol exclude each other: give the degree, or the error that chooses it")
+    formula, parameters = resolve(expression, _parameters(params))
+    kernel_name = name or (expression.strip() if expression.strip() in GALLERY else None)
+    if kernel_name is None:
+        raise InputError("the kernel needs a name: add --name NAME, such as --name my_silu")
+    check_target(out, kernel_name, force)
+
+    def work(progress: Progress) -> CompiledKernel:
+        return load_pipeline().compile_activation(
+            formula,
+            name=kernel_name,
+            parameters=parameters,
+            variance=variance,
+            degree=degree,
+            tol=tol,
+            precision=precision,
+            backends=tuple(dict.fromkeys(backends)) or _BACKENDS,
+            progress=progress,
+        )
+
+    kernel = _run_bounded(work, timeout, quiet=quiet)
+    folder = kernel.write(out, force=force)
+    if not quiet:
+        _print_report(kernel.certificate)
+        click.echo(f"\nwritten: {folder}")
+    return DONE
+
+
+@command_line.command("report")
+@click.argument("name")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@_out_option
+def report_command(name: str, format_: str, out: Path) -> int:
+    """Show the truncation error report of the compiled kernel NAME."""
+    certificate = load_certificate(out, name)
+    if format_ == "json":
+        click.echo(certificate_text(out, name), nl=False)
+    else:
+        _print_report(certificate)
+    return DONE
+
+
+@command_line.command("check")
+@click.argument("names", nargs=-1, metavar="[NAME ...]")
+@click.option("--deep", is_flag=True, help="Also compare with two-dimensional quadrature at sampled rho (slow).")
+@_out_option
+@_timeout_option
+@_quiet_option
+def check_command(names: tuple[str, ...], deep: bool, out: Path, timeout: float, quiet: bool) -> int:
+    """Re-derive the named kernels (all by default) and compare with what lies on disk; exit 1 where it differs."""
+    chosen = tuple(dict.fromkeys(names)) or _all_folders(out)
+    for name in names:
+        certificate_text(out, name)
+    failed = False
+    for name in chosen:
+        outcome = _run_bounded(_check_work(name, out, deep), timeout, quiet=quiet)
+        failed = failed or not outcome.ok
+        if not outcome.ok:
+            click.echo(f"error: {name}: {_one_line('; '.join(outcome.messages) or 'differs')}", err=True)
+        elif not quiet:
+            click.echo(f"{name}: ok" + "".join(f"; {_one_line(message)}" for message in outcome.messages))
+    if not chosen and not quiet:
+        click.echo(f"nothing to check in {out}")
+    return CHECK_FAILED if failed else DONE
+
+
+@command_line.command("list")
+@_out_option
+def list_command(out: Path) -> int:
+    """List the gallery (every built-in activation) and what is compiled in the output folder."""
+    compiled = compiled_names(out)
+    width = max(map(len, GALLERY))
+    click.echo(f"Gallery, * = compiled in {out}:")
+    for entry in GALLERY.values():
+        mark = "*" if entry.name in compiled else " "
+        defaults = ", ".join(f"{key}={value}" for key, value in entry.parameters)
+        formula = entry.formula + (f"   [{defaults}]" if defaults else "")
+        click.echo(f" {mark} {entry.name:{width}}  {formula}   {entry.description} ({entry.source})")
+    others = [name for name in compiled if name not in GALLERY]
+    if others:
+        click.echo(f"Also compiled in {out}:")
+        for name in others:
+            click.echo(f" * {name:{width}}  {_formula_of(out, name)}")
+    return DONE
+
+
+@command_line.command("gallery")
+@click.option("--force", is_flag=True, help="Also replace folders that kernelc did not generate.")
+@_out_option
+@_timeout_option
+@_quiet_option
+def gallery_command(force: bool, out: Path, timeout: float, quiet: bool) -> int:
+    """Compile, or compile again, every built-in activation at its default parameters."""
+    for name in GALLERY:
+        check_target(out, name, force)
+    for index, name in enumerate(GALLERY):
+        share = (index / len(GALLERY), (index + 1) / len(GALLERY))
+        kernel = _run_bounded(_gallery_work(name, share), timeout, quiet=quiet)
+        folder = kernel.write(out, force=force)
+        if not quiet:
+            click.echo(f"{folder}: {_one_line(str(kernel.certificate.get('status', '')))}")
+    return DONE
+
+
+def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress], CompiledKernel]:
+    formula, parameters = resolve(name, {})
+
+    def work(progress: Progress) -> CompiledKernel:
+        return load_pipeline().compile_activation(
+            formula,
+            name=name,
+            parameters=parameters,
+            variance="1",
+            degree=None,
+            tol=None,
+            precision=None,
+            backends=_BACKENDS,
+            progress=PartialProgress(progress, name, *share),
+        )
+
+    return work
+
+
+def _check_work(name: str, out: Path, deep: bool) -> Callable[[Progress], CheckOutcome]:
+    def work(progress: Progress) -> CheckOutcome:
+        return load_pipeline().check(name, out, deep, progress)
+
+    return work
+
+
+def _run_bounded(work: Callable[[Progress], _Result], seconds: float, *, quiet: bool) -> _Result:
+    """Do `work` with a progress display and within `seconds`; the display is gone however it ends."""
+    if not (seconds >= 0 and math.isfinite(seconds)):
+        raise InputError("--timeout takes a number of seconds >= 0; 0 means no limit")
+    progress = for_terminal(quiet=quiet)
+    try:
+        with time_limit(seconds):
+            return work(progress)
+    except TimeLimitReached:
+        raise InputError(
+            f"not done within {seconds:g} s; allow more by --timeout, or ask for less by --degree or --tol"
+        ) from None
+    finally:
+        progress.close()
+
+
+def _parameters(params: Sequence[str]) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for text in params:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not key.isidentifier() or not equals or not value:
+            raise InputError(f"--param takes NAME=VALUE, such as A=1.5, not {text!r}")
+        if key in parameters:
+            raise InputError(f"--param {key} is given twice")
+        parameters[key] = value
+    return parameters
+
+
+def _all_folders(out: Path) -> tuple[str, ...]:
+    """Every folder of `out` that could be a kernel: one without its certificate is a failed check, not skipped."""
+    if not out.is_dir():
+        raise InputError(f"there is no folder {out}; kernelc compile makes it")
+    names = sorted(entry.name for entry in out.iterdir() if entry.is_dir())
+    return tuple(name for name in names if name.isidentifier() and not name.startswith("__"))
+
+
+def _formula_of(out: Path, name: str) -> str:
+    try:
+        return _one_line(str(load_certificate(out, name).get("expression", "?")))
+    except InputError as error:
+        return _one_line(str(error))
+
+
+def _print_report(certificate: Mapping[str, Any]) -> None:
+    """In colours and at the terminal's width on a terminal, plain and 100 columns wide elsewhere."""
+    if sys.stdout.isatty():
+        Console(highlight=False).print(report.renderable(certificate))
+    else:
+        click.echo(report.render(certificate), nl=False)
+
+
+def _one_line(text: str) -> str:
+    """`text` on one printable line of bounded length: it may quote what a stranger typed."""
+    line = plain_text(text)
+    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 4] + " ..."
+
+
+def _fail(message: str, status: int) -> int:
+    click.echo(f"error: {_one_line(message)}", err=True)
+    return status
+
+
+def _internal_error(error: Exception) -> int:
+    if os.environ.get("KERNELC_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    return _fail(
+        f"internal error: {type(error).__name__}: {error} -- this is a defect of kernelc, not of your input; please "
+        "report it with the command and what it prints under KERNELC_TRACEBACK=1",
+        INTERNAL_ERROR,
+    )
+
+
+def _invoke(arguments: list[str]) -> int:
+    try:
+        with command_line.make_context("kernelc", arguments) as context:
+            result = command_line.invoke(context)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    sys.stdout.flush()
+    return result if isinstance(result, int) else DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `kernelc` on `arguments` (default: the process's own) and return the exit status; never raises."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    try:
+        return _invoke(list(sys.argv[1:] if arguments is None else arguments))
+    except click.ClickException as error:
+        return _fail(error.format_message(), REFUSED)
+    except CertificationError as error:
+        return _fail(str(error), CHECK_FAILED)
+    except KernelcError as error:
+        return _fail(str(error), REFUSED)
+    except BrokenPipeError:
+        # The reader has gone: say nothing more, at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted; the output folder holds no half-written kernel", INTERRUPTED)
+    except Exception as error:
+        return _internal_error(error)

@@ -1,0 +1,137 @@
+"""Proof before use: a closed form is compared with an independent quadrature before anything is emitted."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import mpmath
+import sympy
+from flint import arb, ctx
+
+from kernelc.closedform.algebra import Q11, Q12, Q22
+from kernelc.closedform.derive import ClosedForm
+from kernelc.closedform.normal_form import exact
+from kernelc.closedform.pieces import cut
+from kernelc.closedform.reference import Function, Rule, expectation, numeric, second_moment
+from kernelc.closedform.special import MPMATH_NAMES
+from kernelc.errors import CertificationError
+from kernelc.model import VARIABLE
+
+Point = tuple[Fraction, Fraction, Fraction]
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    values: Mapping[sympy.Symbol, sympy.Rational]
+    point: Point
+    digits: int
+
+
+#: cosines that every proof visits first: both signs, close to both ends
+_COSINES = (Fraction(1, 2), Fraction(-7, 10), 1 - Fraction(1, 2**12), -1 + Fraction(1, 2**9), Fraction(1, 10))
+
+
+def prove(
+    closed_form: ClosedForm, expression: sympy.Expr, samples: int = 4, digits: int = 20, *, seed: int = 0
+) -> mpmath.mpf:
+    """The largest discrepancy found, relative to sqrt(T11 T22), over T, Tdot and dT/dq12.
+
+    `samples` points (q11, q12, q22) of different variances, both signs, near +-1, drawn by `seed`;
+    parameters that are still symbols get positive values. Raises `CertificationError` where the
+    discrepancy exceeds 10^-(digits - 3). The comparison is an estimate: it checks, it bounds nothing.
+    """
+    chance = random.Random(seed)
+    expression = exact(expression)
+    worst = mpmath.mpf(0)
+    old = ctx.dps
+    try:
+        ctx.dps = digits + 10
+        with mpmath.workdps(digits + 10):
+            for index in range(samples):
+                values = _parameters(expression, chance)
+                point = _point(closed_form, values, index, chance)
+                worst = max(worst, _compare(closed_form, expression, _Setting(values, point, digits)))
+    finally:
+        ctx.dps = old
+    return worst
+
+
+def _parameters(expression: sympy.Expr, chance: random.Random) -> dict[sympy.Symbol, sympy.Rational]:
+    symbols = sorted(expression.free_symbols - {VARIABLE}, key=str)
+    return {s: sympy.Rational(chance.randint(4, 24), 16) for s in symbols}
+
+
+def _point(
+    closed_form: ClosedForm, values: Mapping[sympy.Symbol, sympy.Rational], index: int, chance: random.Random
+) -> Point:
+    """Dyadic variances that meet the conditions, and a covariance of a chosen cosine."""
+    limit = Fraction(3)
+    for term in closed_form.terms:
+        alpha = term.quadratic.subs(values)
+        if alpha > 0:
+            limit = min(limit, Fraction(int(1024 / (5 * alpha)), 1024))
+    cosine = _COSINES[index] if index < len(_COSINES) else Fraction(chance.randint(-1000, 1000), 1024)
+    q11, q22 = (limit * Fraction(chance.randint(48, 1000), 1024) for _ in (0, 1))
+    root = Fraction(float(q11 * q22) ** 0.5)
+    return q11, cosine * root, q22
+
+
+def _compare(closed_form: ClosedForm, expression: sympy.Expr, setting: _Setting) -> mpmath.mpf:
+    sigma = expression.subs(setting.values)
+    breakpoints = [_ball(b) for b in cut(sigma).breakpoints]
+    worst = _check({"T": closed_form.dual}, numeric(sigma), breakpoints, setting)
+    if closed_form.dual_dot is None:
+        return worst
+    slope = numeric(sympy.diff(sigma, VARIABLE))
+    derivatives = {"Tdot": closed_form.dual_dot, "dT/dq12": sympy.diff(closed_form.dual, Q12)}
+    return max(worst, _check(derivatives, slope, breakpoints, setting))
+
+
+def _ball(value: sympy.Expr) -> arb:
+    return arb(str(sympy.N(value, 60)))
+
+
+def _to_mpf(value: arb) -> mpmath.mpf:
+    mantissa, exponent = value.mid().man_exp()
+    return mpmath.ldexp(mpmath.mpf(int(mantissa)), int(exponent))
+
+
+def evaluate(formula: sympy.Expr, point: Point, values: Mapping[sympy.Symbol, sympy.Rational]) -> mpmath.mpf:
+    """A closed form at exact rational (q11, q12, q22), at mpmath's working precision."""
+    function = sympy.lambdify((Q11, Q12, Q22), formula.subs(values), modules=[MPMATH_NAMES, "mpmath"])
+    return function(*(mpmath.mpf(p.numerator) / p.denominator for p in point))
+
+
+def _check(
+    formulas: Mapping[str, sympy.Expr], function: Function, breakpoints: Sequence[arb], setting: _Setting
+) -> mpmath.mpf:
+    """Compare formulas of one expectation with its quadrature; the worst error relative to sqrt(T11 T22).
+
+    The quadrature is refined before it is believed against a formula.
+    """
+    values = {name: evaluate(formula, setting.point, setting.values) for name, formula in formulas.items()}
+    allowed = mpmath.mpf(10) ** (3 - setting.digits)
+    errors: dict[str, mpmath.mpf] = {}
+    for rule in (Rule.of(setting.digits), Rule.of(setting.digits).finer(), Rule.of(setting.digits).finer().finer()):
+        reference, scale = _reference(function, breakpoints, setting.point, rule)
+        errors = {name: abs(value - reference) / (scale or 1) for name, value in values.items()}
+        if all(error < allowed for error in errors.values()):
+            return max(errors.values())
+    worst = max(errors, key=lambda name: errors[name])
+    raise CertificationError(
+        f"{worst} disagrees with quadrature by {mpmath.nstr(errors[worst], 5)} (relative) at (q11, q12, q22) = "
+        f"({', '.join(map(str, setting.point))}), parameters {dict(setting.values)}"
+    )
+
+
+def _reference(
+    function: Function, breakpoints: Sequence[arb], point: Point, rule: Rule
+) -> tuple[mpmath.mpf, mpmath.mpf]:
+    """T and sqrt(T11 T22) by quadrature."""
+    q11, q12, q22 = (arb(p.numerator) / p.denominator for p in point)
+    reference = _to_mpf(expectation(function, breakpoints, (q11, q12, q22), rule))
+    moments = [second_moment(function, breakpoints, q, rule) for q in (q11, q22)]
+    return reference, _to_mpf((moments[0] * moments[1]).sqrt())

@@ -1,0 +1,250 @@
+"""Expansion: ball enclosures of the Hermite coefficients of sigma and of the moments of sigma and sigma'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from math import ceil, log, sqrt
+
+from flint import acb, arb, ctx
+
+from kernelc.balls.tape import arb_of
+from kernelc.errors import CertificationError, UnsupportedError
+from kernelc.expansion.panels import Panel, PanelBuilder, Target, tail_beyond
+from kernelc.model import ActivationTraits, Growth, HermiteExpansion, SeriesExpansion
+
+FIRST_BITS = 128
+LAST_BITS = 2400
+_UNDERFLOW_BITS = 996
+_RESOLVED = 400
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    hermite: list[arb]
+    moment: arb
+    derivative_moment: arb
+    nodes: int
+    panels: int
+
+
+def expand(
+    traits: ActivationTraits, variance: Fraction, degree: int, last: int, precision: int | None
+) -> HermiteExpansion:
+    """Balls for a_0..a_{last+1}, E[sigma^2], E[sigma'^2] at `variance`; last >= degree.
+
+    The working precision starts at 128 bits (or at `precision`, which then is final) and doubles until
+    both tails beyond `degree` are known to 1/4 %, or lie below 1e-300.
+
+    Raises:
+        UnsupportedError: the integrals could not be enclosed.
+    """
+    bits = FIRST_BITS if precision is None else precision
+    while True:
+        expansion = _expand_at(traits, variance, last, bits)
+        if precision is not None or bits >= LAST_BITS or _resolved(expansion, degree):
+            return expansion
+        if _reach(traits, variance, 2 * bits) is None:
+            return expansion
+        bits = 2 * bits
+
+
+def _resolved(expansion: HermiteExpansion, degree: int) -> bool:
+    with ctx.workprec(expansion.precision):
+        series = [expansion.kappa] + ([expansion.kappa_dot] if expansion.kappa_dot is not None else [])
+        return all(_tail_is_resolved(s, degree) for s in series)
+
+
+def _tail_is_resolved(series: SeriesExpansion, degree: int) -> bool:
+    if series.tail_is_zero_after is not None and series.tail_is_zero_after <= degree:
+        return True
+    total = arb(0)
+    for c in series.coefficients[: degree + 1]:
+        total += c
+    tail = series.moment - total
+    if tail.upper() < arb(2) ** -_UNDERFLOW_BITS:
+        return True
+    return bool(tail > 0) and bool(tail.rad() * _RESOLVED < tail.mid())
+
+
+def _reach(traits: ActivationTraits, variance: Fraction, bits: int) -> Fraction | None:
+    """R beyond which sigma and sigma' contribute less than 2^-bits; None where pieces do not reach so far."""
+    with ctx.workprec(96):
+        s = arb_of(variance).sqrt()
+        limit = arb(2) ** (-2 * bits - 8)
+        growths = [g for g in (traits.growth, traits.derivative_growth) if g is not None]
+        radius = Fraction(max(1, ceil(2 * sqrt(float(variance) * bits * log(2.0)))))
+        radius = max([radius, *(g.beyond for g in growths)])
+        radius = Fraction(ceil(radius))
+        while not all(_tail(g, s, radius) < limit for g in growths if not _skipped(g, traits)):
+            radius += max(Fraction(1), Fraction(ceil(radius / 16)))
+            if radius > 10**5:
+                return None
+        return radius if radius <= traits.range_limit else None
+
+
+def _skipped(growth: Growth, traits: ActivationTraits) -> bool:
+    return growth is traits.derivative_growth and traits.derivative_refused is not None
+
+
+def _tail(growth: Growth, s: arb, radius: Fraction) -> arb:
+    return tail_beyond(growth.scale, growth.power, growth.linear, growth.quadratic, s, arb_of(radius))
+
+
+def _expand_at(traits: ActivationTraits, variance: Fraction, degree: int, bits: int) -> HermiteExpansion:
+    radius = _reach(traits, variance, bits)
+    if radius is None:
+        radius = min(traits.range_limit, Fraction(10**5))
+    last = degree + 1
+    # The recurrence in balls loses at most about 0.75 bits a degree (its growth at x = sqrt(k) against phi).
+    working = bits + 48 + (3 * last) // 4
+    with ctx.workprec(working):
+        sums = _integrate(traits, variance, last, bits, radius)
+        return _assembled(traits, variance, sums, degree, bits)
+
+
+def _integrate(traits: ActivationTraits, variance: Fraction, last: int, bits: int, radius: Fraction) -> _Sums:
+    s = arb_of(variance).sqrt()
+    with_derivative = traits.derivative_refused is None
+    builder = PanelBuilder(Target(last, bits, s, with_derivative))
+    folded = traits.parity != "none"
+    low = Fraction(0) if folded else -radius
+    try:
+        for piece in traits.pieces:
+            builder.add_piece(piece, low, radius)
+    except ArithmeticError as error:
+        raise UnsupportedError(f"the integrals of sigma could not be enclosed: {error}") from error
+    sums = _summed(builder.panels, last, s, with_derivative)
+    for closure in builder.closures:
+        _widen(sums.hermite, closure.error)
+        sums = _with_moments(sums, _upto(closure.moments[0]), _upto(closure.moments[1]))
+    if folded:
+        sums = _unfolded(sums, traits.parity)
+    return _with_tails(sums, traits, s, radius)
+
+
+def _upto(x: arb) -> arb:
+    """The ball [0, x]."""
+    return arb(0).union(x)
+
+
+def _widen(values: list[arb], error: arb) -> None:
+    ball = arb(0, error.upper())
+    for k, value in enumerate(values):
+        values[k] = value + ball
+
+
+def _with_moments(sums: _Sums, first: arb, second: arb) -> _Sums:
+    return _Sums(sums.hermite, sums.moment + first, sums.derivative_moment + second, sums.nodes, sums.panels)
+
+
+def _unfolded(sums: _Sums, parity: str) -> _Sums:
+    """Twice the half line, for a function of known parity; the other parity's coefficients are 0."""
+    kept = 0 if parity == "even" else 1
+    hermite = [2 * a if k % 2 == kept else arb(0) for k, a in enumerate(sums.hermite)]
+    return _Sums(hermite, 2 * sums.moment, 2 * sums.derivative_moment, sums.nodes, sums.panels)
+
+
+def _with_tails(sums: _Sums, traits: ActivationTraits, s: arb, radius: Fraction) -> _Sums:
+    """Adds what lies beyond R: to a_k at most sqrt(E[sigma^2; |t|>R]), by Cauchy-Schwarz for every k."""
+    beyond = arb(0) if traits.growth is None else _tail(traits.growth, s, radius)
+    slope = arb(0) if traits.derivative_growth is None else _tail(traits.derivative_growth, s, radius)
+    error = beyond.sqrt().upper()
+    kept = {"even": 0, "odd": 1, "none": None}[traits.parity]
+    ball = arb(0, error)
+    hermite = [a if kept is not None and k % 2 != kept else a + ball for k, a in enumerate(sums.hermite)]
+    return _with_moments(
+        _Sums(hermite, sums.moment, sums.derivative_moment, sums.nodes, sums.panels), _upto(beyond), _upto(slope)
+    )
+
+
+@lru_cache(maxsize=512)
+def _legendre(nodes: int, precision: int) -> tuple[tuple[arb, arb], ...]:
+    return tuple(arb.legendre_p_root(nodes, i, weight=True) for i in range(nodes))
+
+
+def _summed(panels: list[Panel], last: int, s: arb, with_derivative: bool) -> _Sums:
+    """All integrals from one evaluation of sigma and sigma' at each node, by the three-term recurrence."""
+    hermite = [arb(0)] * (last + 1)
+    moment = derivative_moment = arb(0)
+    rise = [1 / arb(k + 1).sqrt() for k in range(last)]
+    fall = [(arb(k) / (k + 1)).sqrt() for k in range(last)]
+    unit = 1 / (s * (2 * arb.pi()).sqrt())
+    count = 0
+    for panel in panels:
+        centre, half = arb_of(panel.centre), arb_of(panel.half)
+        for x, w in _legendre(panel.nodes, ctx.prec):
+            t = centre + half * x
+            value, slope = panel.tape(acb(t))
+            f = _real(value)
+            z = t / s
+            weight = half * w * unit * (-z * z / 2).exp()
+            moment += weight * f * f
+            if with_derivative:
+                derivative_moment += weight * _real(slope) ** 2
+            _accumulate(hermite, weight * f, z, rise, fall)
+            count += 1
+        _widen(hermite, panel.error)
+        moment += arb(0, panel.moment_errors[0])
+        derivative_moment += arb(0, panel.moment_errors[1])
+    return _Sums(hermite, moment, derivative_moment, count, len(panels))
+
+
+def _real(value: acb) -> arb:
+    if not value.imag.overlaps(arb(0)):
+        raise CertificationError("sigma took a complex value inside a piece that analysis found real")
+    return value.real
+
+
+def _accumulate(sums: list[arb], first: arb, z: arb, rise: list[arb], fall: list[arb]) -> None:
+    """sums[k] += first * h_k(z)."""
+    before, now = arb(0), first
+    sums[0] += now
+    for k in range(len(rise)):
+        before, now = now, rise[k] * z * now - fall[k] * before
+        sums[k + 1] += now
+
+
+def _assembled(
+    traits: ActivationTraits, variance: Fraction, sums: _Sums, degree: int, bits: int
+) -> HermiteExpansion:
+    q = arb_of(variance)
+    squares = [_square(a) for a in sums.hermite]
+    zero_after = traits.polynomial_degree
+    if zero_after is not None:
+        squares = [c if k <= zero_after else arb(0) for k, c in enumerate(squares)]
+    moment = sums.moment.intersection(arb(0).union(sums.moment.upper())) if sums.moment.contains(0) else sums.moment
+    kappa = SeriesExpansion(moment, tuple(squares[: degree + 1]), zero_after)
+    kappa_dot = None
+    if traits.derivative_refused is None:
+        # b_k = sqrt(k+1) a_{k+1} / s (Stein): sigma is absolutely continuous and sigma' square integrable.
+        derived = tuple((k + 1) * squares[k + 1] / q for k in range(degree + 1))
+        after = None if zero_after is None else max(zero_after - 1, 0)
+        kappa_dot = SeriesExpansion(sums.derivative_moment, derived, after)
+        _check_derivative(kappa_dot)
+    _check_sum(kappa)
+    return HermiteExpansion(
+        tuple(sums.hermite), kappa, kappa_dot, bits, sums.nodes, sums.panels, traits.growth is not None
+    )
+
+
+def _square(a: arb) -> arb:
+    """a^2 >= 0, without the negative half that a ball about 0 would bring in."""
+    value = a * a
+    return value if value > 0 else arb(0).union(value.upper()) if not value.is_zero() else value
+
+
+def _check_sum(series: SeriesExpansion) -> None:
+    """Bessel's inequality must hold: the kept sum cannot exceed the moment."""
+    total = arb(0)
+    for c in series.coefficients:
+        total += c
+    if total > series.moment:
+        raise CertificationError("the Hermite coefficients' squares exceed E[sigma^2]")
+
+
+def _check_derivative(series: SeriesExpansion) -> None:
+    _check_sum(series)
+    if not series.moment.is_finite():
+        raise CertificationError("E[sigma'^2] is not finite although analysis proved it")

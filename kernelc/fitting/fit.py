@@ -1,0 +1,175 @@
+"""Fitting: the best way to evaluate kappa and kappa_dot on all of [-1, 1] in doubles.
+
+A power series whose proved truncation is below 2e-15 of kappa(1) is taken where 256 terms reach it.
+Otherwise the kernel is sampled in theta = arccos(rho) and interpolated: by the certified series where
+its tail is negligible at that rho, by two-dimensional quadrature near theta = 0 and pi.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+from flint import arb, ctx
+from numpy.typing import NDArray
+
+from kernelc.balls.tape import arb_of
+from kernelc.errors import CertificationError
+from kernelc.fitting import chebyshev
+from kernelc.fitting.proxy import make_proxy
+from kernelc.fitting.quadrature import PairIntegral
+from kernelc.model import ActivationTraits, DirectDual, DirectEvaluation, HermiteExpansion, SeriesExpansion
+from kernelc.program import PowerSeries
+
+Array = NDArray[np.float64]
+SERIES_ERROR = 2e-15
+SERIES_DEGREE = 256
+_INTERPOLATION = 1e-14
+_AGREEMENT = 1e-9
+_CHECKS = (0.0021, 0.031, 0.17, 0.56, 1.3, 1.9, 2.7, 3.0, 3.12)
+
+
+def fit(
+    traits: ActivationTraits,
+    expansion: HermiteExpansion,
+    variance: Fraction,
+    report: Callable[[str], None] = lambda message: None,
+) -> DirectEvaluation:
+    """The direct evaluations of kappa and (where it exists) kappa_dot.
+
+    Raises:
+        CertificationError: the two roads to the samples disagree.
+    """
+    series = [expansion.kappa] + ([expansion.kappa_dot] if expansion.kappa_dot is not None else [])
+    found = [_series_dual(s, traits, expansion) for s in series]
+    if any(dual is None for dual in found):
+        sampler = _Sampler(traits, expansion, series, variance)
+        tabulated = _tabulated(sampler, report)
+        found = [dual if dual is not None else tabulated[i] for i, dual in enumerate(found)]
+    kappa, *rest = (dual for dual in found if dual is not None)
+    return DirectEvaluation(kappa, rest[0] if rest else None)
+
+
+def _sum(values: tuple[arb, ...]) -> arb:
+    total = arb(0)
+    for v in values:
+        total += v
+    return total
+
+
+def _series_dual(series: SeriesExpansion, traits: ActivationTraits, expansion: HermiteExpansion) -> DirectDual | None:
+    """The shortest power series that is good to 2e-15 of its value at 1, with the proof."""
+    with ctx.workprec(expansion.precision):
+        moment, total = series.moment, arb(0)
+        for k, c in enumerate(series.coefficients[: SERIES_DEGREE + 1]):
+            total += c
+            exact = series.tail_is_zero_after is not None and k >= series.tail_is_zero_after
+            tail = arb(0) if exact else moment - total
+            if not tail.upper() <= SERIES_ERROR * moment.lower():
+                continue
+            kept = tuple(float(x.mid()) for x in series.coefficients[: k + 1])
+            alternating = _sum(tuple(x if j % 2 == 0 else -x for j, x in enumerate(series.coefficients)))
+            parity = _parity(kept)
+            return DirectDual(
+                PowerSeries(kept, parity),
+                float(moment.mid()),
+                float(alternating.mid()),
+                float((tail.upper() / moment.lower()).upper()) if not exact else 0.0,
+                expansion.proved,
+                0,
+            )
+    return None
+
+
+def _parity(c: tuple[float, ...]) -> str:  # type: ignore[return]
+    if not any(c[1::2]):
+        return "even"
+    return "none" if any(c[0::2]) else "odd"
+
+
+class _Sampler:
+    """theta -> (kappa, kappa_dot) at cos(theta), by whichever road is exact to double precision there."""
+
+    def __init__(
+        self,
+        traits: ActivationTraits,
+        expansion: HermiteExpansion,
+        series: list[SeriesExpansion],
+        variance: Fraction,
+    ) -> None:
+        with ctx.workprec(expansion.precision):
+            self.scale = np.array([float(s.moment.mid()) for s in series])
+            self._coefficients = [np.array([float(c.mid()) for c in s.coefficients]) for s in series]
+            tails = [float((s.moment - _sum(s.coefficients)).abs_upper()) for s in series]
+        degree = len(self._coefficients[0])
+        ratio = max(t / m for t, m in zip(tails, self.scale, strict=True))
+        # |rho|^(degree) tail <= 2e-17 of the value at 1.
+        self._reach = min(1.0, (2e-17 / max(ratio, 2e-17)) ** (1.0 / degree))
+        self.parity = traits.parity
+        sizes = (float(np.sqrt(self.scale[0])), float(np.sqrt(self.scale[1])) if len(series) > 1 else 0.0)
+        self._pair = PairIntegral(make_proxy(traits, variance, _radius(traits, variance), sizes))
+        self._known: dict[float, Array] = {}
+
+    def __call__(self, theta: float) -> Array:
+        if theta <= 0.0:
+            return self.scale
+        if theta > np.pi / 2 and self.parity != "none":
+            # sigma even: kappa even, kappa_dot odd in rho; sigma odd: the other way round.
+            sign = 1.0 if self.parity == "even" else -1.0
+            return self(float(np.pi - theta)) * np.array([sign, -sign])[: len(self.scale)]
+        if theta not in self._known:
+            inside = abs(np.cos(theta)) <= self._reach
+            self._known[theta] = self.by_series(theta) if inside else self.by_quadrature(theta)
+        return self._known[theta]
+
+    def covers(self, theta: float) -> bool:
+        """Whether the certified series alone is exact to double precision at theta."""
+        return bool(abs(np.cos(theta)) <= self._reach)
+
+    def by_series(self, theta: float) -> Array:
+        return np.array([np.polynomial.polynomial.polyval(np.cos(theta), c) for c in self._coefficients])
+
+    def by_quadrature(self, theta: float) -> Array:
+        return np.array(self._pair(theta)[: len(self.scale)])
+
+
+def _radius(traits: ActivationTraits, variance: Fraction) -> float:
+    """R in standard deviations beyond which sigma^2 and sigma'^2 count for less than 1e-32."""
+    s = float(arb_of(variance).sqrt().mid())
+    radius = 12.0
+    for growth in (traits.growth, traits.derivative_growth):
+        if growth is None:
+            continue
+        while radius < 60.0:
+            t = s * radius
+            log_square = 2 * float(growth.quadratic) * t * t + 2 * float(growth.linear) * t - radius * radius / 2
+            if log_square + 2 * float(max(growth.power, Fraction(0))) * np.log1p(t) < -62.0:
+                break
+            radius += 0.5
+    return min(radius, float(traits.range_limit) / s)
+
+
+def _tabulated(sampler: _Sampler, report: Callable[[str], None]) -> list[DirectDual]:
+    report("sampling the kernel near rho = 1")
+    tolerance = _INTERPOLATION * sampler.scale
+    found = chebyshev.interpolate(sampler, tolerance)
+    if found is None:
+        found = chebyshev.interpolate(sampler, 100 * tolerance)
+    if found is None:
+        raise CertificationError("the kernel could not be tabulated in theta; please report the formula")
+    edges, tables = found
+    programs = [chebyshev.as_program(edges, tables, i, float(tolerance[i])) for i in range(len(sampler.scale))]
+    errors = np.zeros(len(programs))
+    for theta in _CHECKS:
+        roads = [sampler(theta)] + ([sampler.by_quadrature(theta)] if sampler.covers(theta) else [])
+        for values in roads:
+            fitted = np.array([chebyshev.evaluate(p, theta) for p in programs])
+            errors = np.maximum(errors, np.abs(fitted - values) / sampler.scale)
+    if np.max(errors) > _AGREEMENT:
+        raise CertificationError(f"two roads to the kernel's values differ by {np.max(errors):.1e} of its size")
+    ends = sampler(float(np.pi))
+    return [
+        DirectDual(p, float(sampler.scale[i]), float(ends[i]), float(max(errors[i], 1e-15)), False, len(_CHECKS))
+        for i, p in enumerate(programs)
+    ]

@@ -1,0 +1,139 @@
+"""sigma and sigma' as piecewise Chebyshev interpolants in doubles, made from ball values.
+
+What quadrature in two dimensions needs is millions of values of sigma to full double precision, for
+any activation the formula language can express: 32 points a panel, split until the coefficients
+have decayed, give that from a few thousand ball evaluations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import sympy
+from flint import acb, ctx
+from numpy.typing import NDArray
+
+from kernelc.balls.tape import Tape, arb_of
+from kernelc.errors import UnsupportedError
+from kernelc.model import VARIABLE, ActivationTraits, Piece
+
+Array = NDArray[np.float64]
+POINTS = 32
+_BITS = 96
+_SMALLEST = Fraction(1, 2**130)
+_RESOLVED = 2e-15
+_MAX_PANELS = 4000
+_FINE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """f on [edges[0], edges[-1]] (in units of standard deviations), and where it is not smooth.
+
+    Panel i has Chebyshev coefficients `values[i]` of sigma and `slopes[i]` of sigma' on
+    [edges[i], edges[i+1]]; `breaks` are the breakpoints, `singular` whether one is not a plain kink.
+    `cuts` are the edges between which sigma is smooth but for singular ends: panels that shrink towards
+    a singular breakpoint are one cell of it.
+    """
+
+    edges: Array
+    values: Array
+    slopes: Array
+    breaks: Array
+    cuts: Array
+    singular: bool
+
+    def reflected(self) -> Proxy:
+        """t -> f(-t); the slopes become those of sigma', at -t, not of the reflected function."""
+        signs = (-1.0) ** np.arange(POINTS)
+        return Proxy(
+            -self.edges[::-1],
+            (self.values * signs)[::-1],
+            (self.slopes * signs)[::-1],
+            np.sort(-self.breaks),
+            np.sort(-self.cuts),
+            self.singular,
+        )
+
+
+def make_proxy(traits: ActivationTraits, variance: Fraction, radius: float, sizes: tuple[float, float]) -> Proxy:
+    """The proxy on [-radius, radius] standard deviations.
+
+    `sizes` are the root mean squares of sigma and sigma', below 1e-17 of which detail does not count;
+    a size of 0 leaves sigma' out.
+    """
+    with ctx.workprec(_BITS):
+        scale = float(arb_of(variance).sqrt().mid())
+    edges: list[float] = []
+    values: list[Array] = []
+    slopes: list[Array] = []
+    for piece in traits.pieces:
+        for a, b, f, g in _piece_panels(piece, Fraction(-radius * scale), Fraction(radius * scale), sizes):
+            edges.append(float(a) / scale)
+            values.append(f)
+            slopes.append(g)
+            last = float(b) / scale
+    inner = [float(p) / scale for p in traits.breakpoints]
+    breaks = np.array([b for b in inner if abs(b) < radius], dtype=np.float64)
+    singular = any(p.kind in ("singular", "unknown") for p in traits.breakpoints)
+    every = np.array([*edges, last])
+    return Proxy(every, np.array(values), np.array(slopes), breaks, _cuts(every, breaks, singular), singular)
+
+
+def _cuts(edges: Array, breaks: Array, singular: bool) -> Array:
+    if not singular:
+        return edges
+    wide = np.diff(edges) > _FINE
+    kept = np.concatenate([[True], wide[:-1] & wide[1:], [True]])
+    return np.unique(np.concatenate([edges[kept], breaks]))
+
+
+def _piece_panels(
+    piece: Piece, low: Fraction, high: Fraction, sizes: tuple[float, float]
+) -> list[tuple[Fraction, Fraction, Array, Array]]:
+    a = low if piece.left is None else max(low, piece.left.upper)
+    b = high if piece.right is None else min(high, piece.right.lower)
+    if a >= b:
+        return []
+    tape = Tape((piece.expression, piece.derivative if sizes[1] else sympy.Integer(0)), VARIABLE)
+    stack = [(a, b)]
+    done = []
+    with ctx.workprec(_BITS):
+        while stack:
+            x, y = stack.pop()
+            if len(done) > _MAX_PANELS:
+                raise UnsupportedError("the activation varies too fast for its kernel to be tabulated")
+            f, g = _interpolated(tape, x, y)
+            if y - x < _SMALLEST or (y - x <= 4 and _has_decayed(f, sizes[0]) and _has_decayed(g, sizes[1])):
+                done.append((x, y, f, g))
+            else:
+                middle = Fraction(float((x + y) / 2)) if y - x > Fraction(1, 2**40) else (x + y) / 2
+                stack += [(middle, y), (x, middle)]
+    return done
+
+
+_ANGLES = (np.arange(POINTS) + 0.5) * np.pi / POINTS
+# The argument is reduced in integers first: cos(31 * angle) would otherwise lose two digits.
+_PHASES = np.outer(np.arange(POINTS), 2 * np.arange(POINTS) + 1) % (4 * POINTS)
+_TO_COEFFICIENTS = np.cos(_PHASES * (np.pi / (2 * POINTS))) * (2.0 / POINTS)
+_TO_COEFFICIENTS[0] *= 0.5
+
+
+def _interpolated(tape: Tape, a: Fraction, b: Fraction) -> tuple[Array, Array]:
+    centre, half = arb_of((a + b) / 2), arb_of((b - a) / 2)
+    samples = [tape(acb(centre + half * float(np.cos(angle)))) for angle in _ANGLES]
+    return _coefficients([v[0] for v in samples]), _coefficients([v[1] for v in samples])
+
+
+def _coefficients(samples: Sequence[acb]) -> Array:
+    doubles = np.array([float(v.real.mid()) if v.is_finite() else 0.0 for v in samples])
+    coefficients: Array = _TO_COEFFICIENTS @ doubles
+    return coefficients
+
+
+def _has_decayed(c: Array, scale: float) -> bool:
+    size, last = float(np.max(np.abs(c))), float(np.max(np.abs(c[-4:])))
+    return last <= max(_RESOLVED * size, 1e-17 * scale)

@@ -1,0 +1,170 @@
+"""E[f(u) g(w)] of a Gaussian pair by two-dimensional quadrature in rotated coordinates, in doubles.
+
+u = cos(a) x + sin(a) y, w = cos(a) x - sin(a) y with x, y independent standard normals and
+2a = theta <= pi/2; angles beyond are brought there by w -> -w. For fixed y the integral over x is cut
+at the images of every panel edge and breakpoint of f and g, so that both factors are polynomials
+times a Gaussian on every cell; the integral over y is adaptive.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelc.fitting.proxy import POINTS, Proxy
+
+Array = NDArray[np.float64]
+_INNER, _OUTER = 24, 20
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_INNER)
+_OUTER_NODES, _OUTER_WEIGHTS = np.polynomial.legendre.leggauss(_OUTER)
+_MAX_DEPTH = 30
+_TOLERANCE = 1.5e-16
+_BATCH = 240
+
+
+def _graded_rule(points: int, power: int) -> tuple[Array, Array]:
+    """Nodes and weights on [-1, 1] under a polynomial change of variable, flat to `power` at both ends.
+
+    It removes algebraic and logarithmic end-point singularities up to a high order.
+    """
+    t, w = np.polynomial.legendre.leggauss(points)
+    density = np.polynomial.Polynomial([1.0, 0.0, -1.0]) ** power
+    primitive = density.integ()
+    total = primitive(1.0) - primitive(-1.0)
+    # The distance to the nearer end, computed without cancellation from that end's expansion.
+    s = 1.0 - np.abs(t)
+    shifted = density(np.polynomial.Polynomial([1.0, -1.0])).integ()
+    near = 2.0 * shifted(s) / total
+    x = np.where(t < 0, near - 1.0, 1.0 - near)
+    return x, w * density(t) * 2.0 / total
+
+
+_GRADED = _graded_rule(48, 7)
+
+
+class PairIntegral:
+    """Values of E[sigma(u) sigma(v)] and E[sigma'(u) sigma'(v)] at unit variances as functions of theta."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._reflected = proxy.reflected()
+        self._rule = _GRADED if proxy.singular else (_NODES, _WEIGHTS)
+
+    def __call__(self, theta: float) -> tuple[float, float]:
+        """(kappa(cos theta), kappa_dot(cos theta)) for theta in [0, pi]."""
+        if theta <= np.pi / 2:
+            return self._adaptive(self._proxy, theta / 2)
+        return self._adaptive(self._reflected, (np.pi - theta) / 2)
+
+    def _adaptive(self, g: Proxy, angle: float) -> tuple[float, float]:
+        c, s = float(np.cos(angle)), float(np.sin(angle))
+        radius = float(self._proxy.edges[-1])
+        cuts = self._crossings(g, s, radius)
+        a, b = cuts[:-1], cuts[1:]
+        total = np.zeros(2)
+        whole = self._panels(g, c, s, a, b)
+        scale = np.max(np.abs(whole).sum(axis=0)) + 1e-300
+        for _ in range(_MAX_DEPTH):
+            middle = 0.5 * (a + b)
+            halves = self._panels(g, c, s, np.concatenate([a, middle]), np.concatenate([middle, b]))
+            left, right = halves[: len(a)], halves[len(a) :]
+            settled = np.max(np.abs(left + right - whole), axis=1) <= _TOLERANCE * scale
+            total += (left + right)[settled].sum(axis=0)
+            if settled.all():
+                break
+            keep = ~settled
+            a, b = np.concatenate([a[keep], middle[keep]]), np.concatenate([middle[keep], b[keep]])
+            whole = np.concatenate([left[keep], right[keep]])
+        else:
+            total += whole.sum(axis=0)
+        total *= 2.0 if g is self._proxy else 1.0
+        return float(total[0]), float(total[1])
+
+    def _crossings(self, g: Proxy, s: float, radius: float) -> Array:
+        """Where in y lines of breakpoints of f and g cross, and a coarse grid."""
+        grid = np.linspace(-radius, radius, 2 * int(np.ceil(radius / 2)) + 1)
+        if s > 1e-12 and len(self._proxy.breaks):
+            meets = (self._proxy.breaks[:, None] - g.breaks[None, :]).ravel() / (2 * s)
+            grid = np.concatenate([grid, meets[np.abs(meets) < radius]])
+        ordered = np.unique(grid)
+        keep = np.concatenate([[True], np.diff(ordered) > 1e-13])
+        result: Array = ordered[keep]
+        # y -> -y swaps u and w: half the line is enough where f = g.
+        return result[result >= 0] if g is self._proxy else result
+
+    def _panels(self, g: Proxy, c: float, s: float, a: Array, b: Array) -> Array:
+        """The integral over y in each [a_i, b_i], for sigma and sigma', shape (panels, 2)."""
+        half = 0.5 * (b - a)
+        y = 0.5 * (a + b)[:, None] + half[:, None] * _OUTER_NODES
+        weight = half[:, None] * _OUTER_WEIGHTS * np.exp(-0.5 * y * y) / np.sqrt(2 * np.pi)
+        flat = y.ravel()
+        inner = np.concatenate([self._inner(g, c, s, flat[i : i + _BATCH]) for i in range(0, len(flat), _BATCH)])
+        result: Array = np.sum(inner.reshape(*y.shape, 2) * weight[:, :, None], axis=1)
+        return result
+
+    def _inner(self, g: Proxy, c: float, s: float, y: Array) -> Array:
+        """The integral over x for each y, shape (len(y), 2)."""
+        f = self._proxy
+        shift = s * y[:, None]
+        radius = f.edges[-1]
+        cuts = np.concatenate([(f.cuts - shift) / c, (g.cuts + shift) / c], axis=1)
+        reach = np.maximum((radius - np.abs(shift)) / c, 0.0)
+        cuts = np.sort(np.clip(cuts, -reach, reach), axis=1)
+        half = 0.5 * np.diff(cuts, axis=1)
+        middle = 0.5 * (cuts[:, 1:] + cuts[:, :-1])
+        nodes, weights = self._rule
+        x = middle[:, :, None] + half[:, :, None] * nodes
+        density = half[:, :, None] * weights * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)
+        at_u, at_w = c * x + shift[:, :, None], c * x - shift[:, :, None]
+        evaluate = _at_nodes if f.singular else _on_cells
+        values_u, slopes_u = evaluate(f, c * middle + shift, at_u)
+        values_w, slopes_w = evaluate(g, c * middle - shift, at_w)
+        kappa, slope = values_u * values_w, slopes_u * slopes_w
+        return np.stack([np.sum(kappa * density, axis=(1, 2)), np.sum(slope * density, axis=(1, 2))], axis=1)
+
+
+def _panel_of(f: Proxy, at: Array) -> NDArray[np.intp]:
+    return np.clip(np.searchsorted(f.edges, at, side="right") - 1, 0, len(f.edges) - 2)
+
+
+def _on_cells(f: Proxy, middle: Array, at: Array) -> tuple[Array, Array]:
+    """sigma and sigma' at the nodes of cells that each lie in one panel."""
+    index = _panel_of(f, middle)
+    low, high = f.edges[index][:, :, None], f.edges[index + 1][:, :, None]
+    local = np.clip((2 * at - low - high) / (high - low), -1.0, 1.0)
+    return _clenshaw(f.values[index], local), _clenshaw(f.slopes[index], local)
+
+
+def _at_nodes(f: Proxy, middle: Array, at: Array) -> tuple[Array, Array]:
+    """sigma and sigma' where every node looks up its own panel."""
+    flat = at.ravel()
+    order = np.argsort(flat, kind="stable")
+    index = _panel_of(f, flat[order])
+    low, high = f.edges[index], f.edges[index + 1]
+    local = np.clip((2 * flat[order] - low - high) / (high - low), -1.0, 1.0)
+    found = []
+    for table in (f.values, f.slopes):
+        sorted_values = np.empty_like(flat)
+        sorted_values[order] = _clenshaw_rows(table, index, local)
+        found.append(sorted_values.reshape(at.shape))
+    return found[0], found[1]
+
+
+def _clenshaw_rows(table: Array, index: NDArray[np.intp], x: Array) -> Array:
+    """sum_k table[index, k] T_k(x), one panel a point; points of one panel lie side by side."""
+    result = np.empty_like(x)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(index)) + 1, [len(index)]])
+    for a, b in zip(starts[:-1], starts[1:], strict=True):
+        result[a:b] = np.polynomial.chebyshev.chebval(x[a:b], table[index[a]])
+    return result
+
+
+def _clenshaw(coefficients: Array, x: Array) -> Array:
+    """sum_k coefficients[..., k] T_k(x[..., :])."""
+    two_x = 2.0 * x
+    first = np.zeros_like(x)
+    second = np.zeros_like(x)
+    for k in range(POINTS - 1, 0, -1):
+        first, second = two_x * first - second + coefficients[:, :, k, None], first
+    result: Array = x * first - second + coefficients[:, :, 0, None]
+    return result

@@ -1,0 +1,280 @@
+"""The analytic elementary functions: one record each, which is all the compiler knows of them.
+
+To add a function: one `AnalyticFunction` here (its SymPy head, ball evaluator that honours
+`analytic`, envelope, conditions) and one `ParserEntry` in `syntax.py` with the names people type.
+Powers, sums and products are SymPy's own and live in the evaluator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import sympy
+from flint import acb, arb
+
+from kernelc.functions import envelope as env
+from kernelc.functions.balls import NAN, meets_imaginary_rays, meets_real_ray
+from kernelc.functions.envelope import Envelope, Quadratic, Size
+from kernelc.functions.heads import LambertW0, Sinc, SincDerivative
+from kernelc.functions.record import AnalyticFunction, BallRule, EnvelopeRule
+
+_ONE = Fraction(1)
+_POINTS = (("0.3",), ("-1.7",), ("2.25",))
+_POSITIVE_POINTS = (("0.3",), ("1.75",), ("6.5",))
+_UNIT_POINTS = (("0.3",), ("-0.875",))
+
+
+def _entire(method: Callable[[acb], acb]) -> BallRule:
+    return lambda args, analytic: method(args[0])
+
+
+def _between(low: int, high: int, *, odd: bool = False) -> EnvelopeRule:
+    """low <= f <= high for every real argument; `odd`: f has its argument's sign."""
+
+    def rule(args: Sequence[Envelope]) -> Envelope:
+        bounds = env.constant(Fraction(low), Fraction(high))
+        if odd and args[0].nonnegative:
+            return env.constant(Fraction(0), Fraction(high))
+        if odd and args[0].nonpositive:
+            return env.constant(Fraction(low), Fraction(0))
+        return bounds
+
+    return rule
+
+
+def _no_larger_than_argument(args: Sequence[Envelope]) -> Envelope:
+    """|f(x)| <= |x| and f has its argument's sign (asinh, Lambert W on x >= 0)."""
+    g = args[0]
+    lower = Quadratic() if g.nonnegative else None if g.lower is None else g.lower.minimum(Quadratic())
+    upper = Quadratic() if g.nonpositive else None if g.upper is None else g.upper.maximum(Quadratic())
+    return Envelope(lower, upper, g.size).completed()
+
+
+def _exp_of_magnitude(args: Sequence[Envelope]) -> Envelope:
+    """|f(x)| <= exp(|x|): sinh, cosh, besseli of order >= 0 (DLMF 10.14.4 at imaginary argument)."""
+    magnitude = args[-1].magnitude()
+    return Envelope(size=None if magnitude is None else env.exponential(Envelope(upper=magnitude)).size).completed()
+
+
+def _cosh(args: Sequence[Envelope]) -> Envelope:
+    grown = _exp_of_magnitude(args)
+    return Envelope(Quadratic(a0=_ONE), grown.upper, grown.size).completed()
+
+
+def _erfi(args: Sequence[Envelope]) -> Envelope:
+    """|erfi(x)| <= (2/sqrt(pi)) |x| exp(x^2) <= 2 |x| exp(x^2)."""
+    magnitude = args[0].magnitude()
+    square = None if magnitude is None else magnitude.maximum(Quadratic()).squared()
+    grown = env.exponential(Envelope(upper=square)).size if square is not None else None
+    if grown is None or args[0].size is None:
+        return Envelope()
+    return Envelope(size=grown * args[0].size * Size(Fraction(2))).completed()
+
+
+def _gamma(args: Sequence[Envelope]) -> Envelope:
+    """Gamma is convex on (0, oo): at most the larger end value; at least 0.88."""
+    span = args[0].constant_range()
+    if span is None or span[0] <= 0:
+        return Envelope()
+    ends = [(arb(e.numerator) / arb(e.denominator)).gamma().upper() for e in span]
+    return env.constant(Fraction(22, 25), max(env.round_up(env.fraction_of(e)) for e in ends))
+
+
+def _loggamma(args: Sequence[Envelope]) -> Envelope:
+    """-0.13 <= loggamma(x) <= max(loggamma(l), 0) + x^2 for x >= l > 0 (log Gamma(x) <= x log x, x >= 1)."""
+    g = args[0]
+    if g.lower is None or not g.lower.never_below(g.lower.a0) or g.lower.a0 <= 0 or g.upper is None:
+        return Envelope()
+    square = g.upper.maximum(Quadratic()).squared()
+    if square is None:
+        return Envelope()
+    least = (arb(g.lower.a0.numerator) / arb(g.lower.a0.denominator)).lgamma().upper()
+    extra = max(env.fraction_of(least), Fraction(0))
+    return Envelope(Quadratic(a0=Fraction(-13, 100)), square + Quadratic(a0=env.round_up(extra))).completed()
+
+
+def _digamma_like(args: Sequence[Envelope]) -> Envelope:
+    """|psi(x)| <= x + 2/l, |psi_n(x)| <= n!/l^(n+1) + (n-1)!/l^n for x >= l > 0, DLMF 5.15.1."""
+    order, g = args[0].constant_range(), args[1]
+    if order is None or order[0] != order[1] or order[0].denominator != 1:
+        return Envelope()
+    if g.lower is None or g.lower.a0 <= 0 or not g.lower.never_below(g.lower.a0) or g.upper is None:
+        return Envelope()
+    n, least = int(order[0]), g.lower.a0
+    if n == 0:
+        top = g.upper.maximum(Quadratic()) + Quadratic(a0=2 / least)
+        return Envelope(-top, top).completed()
+    factorial = Fraction(int(sympy.factorial(n)))
+    bound = env.round_up(factorial / least ** (n + 1) + factorial / n / least**n)
+    return env.constant(-bound, bound)
+
+
+def _tan(args: Sequence[Envelope]) -> Envelope:
+    """|tan(x)| <= 15 where |x| <= 3/2."""
+    span = args[0].constant_range()
+    if span is None or max(abs(span[0]), abs(span[1])) > Fraction(3, 2):
+        return Envelope()
+    return env.constant(Fraction(-15), Fraction(15))
+
+
+def _atanh(args: Sequence[Envelope]) -> Envelope:
+    """|atanh(x)| <= 1/(1 - c) where |x| <= c < 1."""
+    span = args[0].constant_range()
+    c = _ONE if span is None else max(abs(span[0]), abs(span[1]))
+    return env.constant(-1 / (1 - c), 1 / (1 - c)) if c < 1 else Envelope()
+
+
+def _acosh(args: Sequence[Envelope]) -> Envelope:
+    """0 <= acosh(x) <= x for x >= 1."""
+    return Envelope(Quadratic(), args[0].upper).completed()
+
+
+def _bessel_j(args: Sequence[Envelope]) -> Envelope:
+    """|J_nu(x)| <= 1 for nu >= 0 and real x (nu an integer where x < 0), DLMF 10.14.1."""
+    order = args[0].constant_range()
+    return env.constant(-_ONE, _ONE) if order is not None and order[0] >= 0 else Envelope()
+
+
+def _bessel_i(args: Sequence[Envelope]) -> Envelope:
+    order = args[0].constant_range()
+    return _exp_of_magnitude(args) if order is not None and order[0] >= 0 else Envelope()
+
+
+def _airy_prime(args: Sequence[Envelope]) -> Envelope:
+    """Ai'(x)^2 <= 0.07 + 0.3 |x|: Ai'^2 - x Ai^2 has derivative -Ai^2, and the integral of Ai^2 is bounded."""
+    size = args[0].size
+    return Envelope() if size is None else Envelope(size=size + Size(_ONE)).completed()
+
+
+def _lambert(args: Sequence[Envelope]) -> Envelope:
+    """-1 <= W(x) <= max(x, 0) on the principal branch."""
+    g = args[0]
+    upper = None if g.upper is None else g.upper.maximum(Quadratic())
+    return Envelope(Quadratic() if g.nonnegative else Quadratic(a0=-_ONE), upper).completed()
+
+
+def _off_imaginary_cut(method: Callable[[acb], acb]) -> BallRule:
+    return lambda args, analytic: NAN if analytic and meets_imaginary_rays(args[0]) else method(args[0])
+
+
+def _off_unit_rays(method: Callable[[acb], acb]) -> BallRule:
+    def rule(args: Sequence[acb], analytic: bool) -> acb:
+        cut = analytic and meets_real_ray(args[0], above=arb(1), below=arb(-1))
+        return NAN if cut else method(args[0])
+
+    return rule
+
+
+def _off_ray_below(method: Callable[[acb], acb], end: Callable[[], arb]) -> BallRule:
+    def rule(args: Sequence[acb], analytic: bool) -> acb:
+        return NAN if analytic and meets_real_ray(args[0], below=end()) else method(args[0])
+
+    return rule
+
+
+def _bessel(kind: Callable[[acb, acb], acb]) -> BallRule:
+    def rule(args: Sequence[acb], analytic: bool) -> acb:
+        order, z = args
+        integer = order.real.unique_fmpz() is not None and order.real.is_exact()
+        if analytic and not integer and meets_real_ray(z, below=arb(0)):
+            return NAN
+        return kind(z, order)
+
+    return rule
+
+
+def _bessel_domain(args: Sequence[sympy.Expr]) -> tuple[sympy.Expr, ...]:
+    return () if args[0].is_integer else (args[1],)
+
+
+def _sinc_derivative(z: acb) -> acb:
+    return -z / 3 * (-z * z / 4).hypgeom_0f1(acb(5) / 2)
+
+
+def _inside_unit(args: Sequence[sympy.Expr]) -> tuple[sympy.Expr, ...]:
+    return (1 - args[0], 1 + args[0])
+
+
+def _argument(args: Sequence[sympy.Expr]) -> tuple[sympy.Expr, ...]:
+    return (args[-1],)
+
+
+ANALYTIC_FUNCTIONS: tuple[AnalyticFunction, ...] = (
+    AnalyticFunction(sympy.exp, _entire(acb.exp), lambda a: env.exponential(a[0]), "exp", _POINTS),
+    AnalyticFunction(
+        sympy.log,
+        lambda a, analytic: a[0].log(analytic=analytic),
+        lambda a: env.logarithm(a[0]),
+        "log",
+        _POSITIVE_POINTS,
+        at_least_zero=_argument,
+    ),
+    AnalyticFunction(sympy.sin, _entire(acb.sin), _between(-1, 1), "sin", _POINTS),
+    AnalyticFunction(sympy.cos, _entire(acb.cos), _between(-1, 1), "cos", _POINTS),
+    AnalyticFunction(
+        sympy.tan, _entire(acb.tan), _tan, "tan", _POINTS, nonzero=lambda a: (sympy.cos(a[0]),)
+    ),
+    AnalyticFunction(sympy.sinh, _entire(acb.sinh), _exp_of_magnitude, "sinh", _POINTS),
+    AnalyticFunction(sympy.cosh, _entire(acb.cosh), _cosh, "cosh", _POINTS),
+    AnalyticFunction(sympy.tanh, _entire(acb.tanh), _between(-1, 1, odd=True), "tanh", _POINTS),
+    AnalyticFunction(sympy.asinh, _off_imaginary_cut(acb.asinh), _no_larger_than_argument, "asinh", _POINTS),
+    AnalyticFunction(
+        sympy.acosh,
+        _off_ray_below(acb.acosh, lambda: arb(1)),
+        _acosh,
+        "acosh",
+        (("1.25",), ("4.5",)),
+        at_least_zero=lambda a: (a[0] - 1,),
+    ),
+    AnalyticFunction(
+        sympy.atanh, _off_unit_rays(acb.atanh), _atanh, "atanh", _UNIT_POINTS, at_least_zero=_inside_unit
+    ),
+    AnalyticFunction(
+        sympy.asin, _off_unit_rays(acb.asin), _between(-2, 2, odd=True), "asin", _UNIT_POINTS, at_least_zero=_inside_unit
+    ),
+    AnalyticFunction(
+        sympy.acos, _off_unit_rays(acb.acos), _between(0, 4), "acos", _UNIT_POINTS, at_least_zero=_inside_unit
+    ),
+    AnalyticFunction(sympy.atan, _off_imaginary_cut(acb.atan), _between(-2, 2, odd=True), "atan", _POINTS),
+    AnalyticFunction(Sinc, _entire(acb.sinc), _between(-1, 1), "sinc", _POINTS),
+    AnalyticFunction(SincDerivative, _entire(_sinc_derivative), _between(-1, 1), "kernelc_sinc_derivative", _POINTS),
+    AnalyticFunction(sympy.erf, _entire(acb.erf), _between(-1, 1, odd=True), "erf", _POINTS),
+    AnalyticFunction(sympy.erfc, _entire(acb.erfc), _between(0, 2), "erfc", _POINTS),
+    AnalyticFunction(sympy.erfi, _entire(acb.erfi), _erfi, "erfi", _POINTS),
+    AnalyticFunction(sympy.gamma, _entire(acb.gamma), _gamma, "gamma", _POSITIVE_POINTS, at_least_zero=_argument),
+    AnalyticFunction(
+        sympy.loggamma,
+        _off_ray_below(acb.lgamma, lambda: arb(0)),
+        _loggamma,
+        "loggamma",
+        _POSITIVE_POINTS,
+        at_least_zero=_argument,
+    ),
+    AnalyticFunction(
+        sympy.polygamma,
+        lambda a, analytic: a[1].digamma() if a[0] == 0 else a[1].polygamma(a[0]),
+        _digamma_like,
+        "polygamma",
+        (("0", "0.3"), ("0", "6.5"), ("1", "1.75")),
+        at_least_zero=_argument,
+    ),
+    AnalyticFunction(
+        sympy.besselj, _bessel(acb.bessel_j), _bessel_j, "besselj", (("0", "0.3"), ("2", "-1.7")), _bessel_domain
+    ),
+    AnalyticFunction(
+        sympy.besseli, _bessel(acb.bessel_i), _bessel_i, "besseli", (("0", "0.3"), ("2", "-1.7")), _bessel_domain
+    ),
+    AnalyticFunction(sympy.airyai, _entire(lambda z: z.airy_ai()), _between(-1, 1), "airyai", _POINTS),
+    AnalyticFunction(
+        sympy.airyaiprime, _entire(lambda z: z.airy_ai(derivative=1)), _airy_prime, "kernelc_airyaiprime", _POINTS
+    ),
+    AnalyticFunction(
+        LambertW0,
+        _off_ray_below(acb.lambertw, lambda: -(arb(-1).exp())),
+        _lambert,
+        "lambertw",
+        _POSITIVE_POINTS,
+        at_least_zero=lambda a: (a[0] + sympy.exp(-1),),
+    ),
+)

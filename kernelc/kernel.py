@@ -1,0 +1,68 @@
+"""The compiled kernel that a person holds in Python."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernelc.model import Ball, EmittedModule
+from kernelc.report import render
+from kernelc.writer import write
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A compiled activation: coefficients in balls, certificate, and the module ready to be written."""
+
+    module: EmittedModule
+
+    @property
+    def name(self) -> str:
+        """The NAME it was compiled under."""
+        return self.module.name
+
+    @property
+    def certificate(self) -> Mapping[str, Any]:
+        """What certificate.json holds."""
+        return self.module.kernel.certificate
+
+    @property
+    def coefficients(self) -> tuple[Ball, ...]:
+        """c_k of kappa(rho) = sum_k c_k rho^k: `.mid` the emitted double, `.rad` its proved distance from c_k."""
+        return self.module.kernel.coefficients
+
+    @property
+    def derivative_coefficients(self) -> tuple[Ball, ...] | None:
+        """The same for kappa_dot; None where it is refused (the certificate says why)."""
+        return self.module.kernel.derivative_coefficients
+
+    @property
+    def closed_form(self) -> Mapping[str, Any] | None:
+        """The derived closed form as the certificate states it, None where there is none."""
+        form: Mapping[str, Any] | None = self.certificate.get("closed_form")
+        return form
+
+    def report(self, format: str = "text") -> str:
+        """The truncation error report; `format` is "text" or "json".
+
+        Raises:
+            InputError: for another format.
+        """
+        return render(self.certificate, format)
+
+    def write(self, out: str | Path = "generated", force: bool = False) -> Path:
+        """Write out/NAME/ whole or not at all; returns that folder.
+
+        Raises:
+            InputError: `out` cannot be written, or holds a folder of that name that kernelc did not write.
+        """
+        return write(self.module, Path(out), force)
+
+    def _repr_latex_(self) -> str:
+        return rf"$\sigma(t) = {self.certificate['latex']}$"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.report())}</pre>"

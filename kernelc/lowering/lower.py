@@ -1,0 +1,84 @@
+"""Choose the operations and write the facts that the emitted header states."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from kernelc.model import ActivationTraits, Ball, CertifiedKernel, DirectDual, DirectEvaluation
+from kernelc.program import DualProgram, KernelProgram, Parity, PowerSeries, Provenance
+
+
+def lower(kernel: CertifiedKernel, traits: ActivationTraits, direct: DirectEvaluation) -> KernelProgram:
+    """The typed program of one kernel."""
+    derivative = None
+    if kernel.derivative_coefficients is not None and direct.kappa_dot is not None:
+        derivative = _dual(kernel.derivative_coefficients, direct.kappa_dot)
+    degree = traits.homogeneous_degree
+    return KernelProgram(
+        name=kernel.options.name,
+        variance=float(kernel.options.variance),
+        homogeneous_degree=None if degree is None else float(degree),
+        kappa=_dual(kernel.coefficients, direct.kappa),
+        kappa_dot=derivative,
+        derivative_refused=None if derivative is not None else traits.derivative_refused,
+        provenance=_provenance(kernel),
+    )
+
+
+def _dual(coefficients: tuple[Ball, ...], direct: DirectDual) -> DualProgram:
+    values = tuple(b.mid for b in coefficients)
+    return DualProgram(direct.evaluation, PowerSeries(values, _parity(values)), direct.at_one, direct.at_minus_one)
+
+
+def _parity(values: tuple[float, ...]) -> Parity:
+    if not any(values[1::2]):
+        return "even"
+    return "none" if any(values[0::2]) else "odd"
+
+
+def command_line(kernel: CertifiedKernel) -> str:
+    """The command that writes this kernel again."""
+    spec, options = kernel.spec, kernel.options
+    words = ["kernelc", "compile", spec.text, "--name", options.name]
+    for name, value in spec.parameters:
+        words += ["--param", f"{name}={value}"]
+    if options.variance != 1:
+        words += ["--variance", str(options.variance)]
+    if options.degree is not None:
+        words += ["--degree", str(options.degree)]
+    if options.tol is not None:
+        words += ["--tol", repr(options.tol)]
+    if options.precision is not None:
+        words += ["--precision", str(options.precision)]
+    return shlex.join(words)
+
+
+def _provenance(kernel: CertifiedKernel) -> Provenance:
+    certificate = kernel.certificate
+    statements = [
+        f"status: {certificate['status']} ({certificate['status_reason']})",
+        *_bounds("kappa_series", certificate["kappa"]),
+    ]
+    derivative = certificate["kappa_dot"]
+    if "refused" in derivative:
+        statements.append(f"kappa_dot and ntk are refused: {derivative['refused']}")
+    else:
+        statements += _bounds("kappa_dot_series", derivative)
+    return Provenance(
+        command=command_line(kernel),
+        expression=kernel.spec.text,
+        versions=tuple(sorted(certificate["versions"].items())),
+        statements=tuple(statements),
+    )
+
+
+def _bounds(name: str, statement: dict[str, Any]) -> list[str]:
+    kind = "bound" if "truncation_bound" in statement else "estimate"
+    direct = statement["direct"]
+    direct_kind = "error_bound" if "error_bound" in direct else "error_estimate"
+    return [
+        f"{name}: |error| on [-1, 1], total {kind} {statement[f'total_{kind}']['float64']!r} (float64), "
+        f"{statement[f'total_{kind}']['float32']!r} (float32); truncation {statement[f'truncation_{kind}']!r}",
+        f"{name.removesuffix('_series')}: {direct['method']}, {direct_kind} {direct[direct_kind]:.3g} of its value at 1",
+    ]

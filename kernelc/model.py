@@ -1,0 +1,206 @@
+"""The objects that travel from stage to stage, each frozen, each made by one stage.
+
+    parse -> ActivationSpec -> analysis -> ActivationTraits -> expansion -> HermiteExpansion
+          -> fitting -> DirectEvaluation -> certificate -> CertifiedKernel
+          -> lowering -> KernelProgram -> backends -> EmittedModule -> writer, report
+
+No stage imports another; only `kernelc.pipeline` imports stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+import sympy
+from flint import arb
+
+from kernelc.program import Evaluation, KernelProgram
+
+#: The one free variable of every activation, whatever the user called it.
+VARIABLE = sympy.Symbol("t", real=True)
+
+Parity = Literal["even", "odd", "none"]
+Status = Literal["certified", "estimated"]
+BreakKind = Literal["jump", "kink", "singular", "smooth", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """Options of one compile, validated; the command line's options are these.
+
+    `variance` is q = E[u^2] at which kappa is compiled. Either `degree` (the last kept index of
+    the power series) or `tol` (what the truncation bound of kappa must not exceed) may be given.
+    """
+
+    name: str
+    variance: Fraction = Fraction(1)
+    degree: int | None = None
+    tol: float | None = None
+    precision: int | None = None
+    backends: tuple[str, ...] = ("numpy",)
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationSpec:
+    """What was asked for: an activation as a formula in `VARIABLE`, parameters already numbers."""
+
+    name: str
+    text: str
+    expression: sympy.Expr
+    parameters: tuple[tuple[str, sympy.Expr], ...] = ()
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Breakpoint:
+    """A real point at which sigma is not (or could not be shown to be) analytic.
+
+    `exact` is its value where one is known; `lower <= point <= upper` are dyadic rationals.
+    `jump` of sigma; `kink` of sigma' (sigma is continuous); `singular`: sigma or sigma' is
+    unbounded there or not analytic from one side; `unknown`: continuity could not be decided.
+    """
+
+    exact: sympy.Expr | None
+    lower: Fraction
+    upper: Fraction
+    kind: BreakKind
+
+    def __float__(self) -> float:
+        return float((self.lower + self.upper) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """sigma on the open interval between two breakpoints (None: the edge of the range that matters).
+
+    `left_zeros`, `right_zeros`: expressions known to vanish exactly at that end.
+    """
+
+    left: Breakpoint | None
+    right: Breakpoint | None
+    expression: sympy.Expr
+    derivative: sympy.Expr
+    left_zeros: tuple[sympy.Expr, ...] = ()
+    right_zeros: tuple[sympy.Expr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Proved: |f(t)| <= scale * (1 + |t|)^power * exp(quadratic t^2 + linear |t|) for |t| >= beyond."""
+
+    scale: Fraction
+    power: Fraction
+    linear: Fraction
+    quadratic: Fraction
+    beyond: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationTraits:
+    """What analysis proved of sigma on the real line.
+
+    `pieces` cover [-range_limit, range_limit]; each is analytic inside. `growth` is None where no
+    growth bound could be derived (the kernel is then `estimated`). `derivative_refused` says why
+    sigma' is not known to be square integrable, None where it is proved to be.
+    `polynomial_degree` is set where sigma is a polynomial, so that its tail is exactly zero.
+    """
+
+    parity: Parity
+    homogeneous_degree: sympy.Expr | None
+    breakpoints: tuple[Breakpoint, ...]
+    pieces: tuple[Piece, ...]
+    range_limit: Fraction
+    growth: Growth | None
+    derivative_growth: Growth | None
+    derivative_refused: str | None
+    polynomial_degree: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesExpansion:
+    """One power series sum_k c_k rho^k in balls, c_k >= 0, with its value at rho = 1."""
+
+    moment: arb
+    coefficients: tuple[arb, ...]
+    tail_is_zero_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HermiteExpansion:
+    """Balls for a_k = E[sigma(sZ) h_k(Z)] and the power series of kappa and kappa_dot.
+
+    `kappa.coefficients[k] = a_k^2`; `kappa_dot` is None where the derivative is refused.
+    `proved` is False where a hypothesis (the growth bound) failed: nothing is then a bound.
+    """
+
+    hermite: tuple[arb, ...]
+    kappa: SeriesExpansion
+    kappa_dot: SeriesExpansion | None
+    precision: int
+    nodes: int
+    panels: int
+    proved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DirectDual:
+    """The best evaluation of one dual kernel on all of [-1, 1], and how far it is trusted.
+
+    `error` is relative to the value at rho = 1: a proved bound of the truncation where `proved`
+    (rounding is added by the certificate), else the largest disagreement with other roads.
+    """
+
+    evaluation: Evaluation
+    at_one: float
+    at_minus_one: float
+    error: float
+    proved: bool
+    checks: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectEvaluation:
+    """What fitting hands to the certificate and to lowering."""
+
+    kappa: DirectDual
+    kappa_dot: DirectDual | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ball:
+    """A double and the proved radius about it: the true value lies in [mid - rad, mid + rad]."""
+
+    mid: float
+    rad: float
+    #: decimal enclosure at the working precision
+    enclosure: str = ""
+
+    def __float__(self) -> float:
+        return self.mid
+
+
+@dataclass(frozen=True, slots=True)
+class CertifiedKernel:
+    """Doubles with bounds: what is emitted, and what is proved of it.
+
+    `certificate` is the content of certificate.json (JSON-ready: dicts, lists, str, float, int, None).
+    """
+
+    spec: ActivationSpec
+    options: CompileOptions
+    coefficients: tuple[Ball, ...]
+    derivative_coefficients: tuple[Ball, ...] | None
+    certificate: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EmittedModule:
+    """The files of generated/NAME/: path relative to that folder -> text, ready to be written."""
+
+    name: str
+    files: Mapping[str, str]
+    program: KernelProgram
+    kernel: CertifiedKernel = field(repr=False)

@@ -1,0 +1,46 @@
+"""The truncation error report of a compiled kernel, from its certificate alone, in one format by name."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from kernelc.errors import InputError
+from kernelc.report import json as json_format
+from kernelc.report import text as text_format
+
+_RENDERERS: Mapping[str, Callable[[Mapping[str, Any]], RenderableType]] = MappingProxyType(
+    {"text": text_format.render, "json": json_format.render}
+)
+
+#: The names of the formats.
+FORMATS: tuple[str, ...] = tuple(_RENDERERS)
+
+
+def renderable(certificate: Mapping[str, Any], format: str = "text") -> RenderableType:
+    """The report as an object that a rich console prints, at the console's own width and colours.
+
+    Raises:
+        InputError: there is no such format.
+    """
+    if format not in _RENDERERS:
+        raise InputError(f"no report format {format!r}; there are {', '.join(_RENDERERS)}")
+    return _RENDERERS[format](certificate)
+
+
+def render(certificate: Mapping[str, Any], format: str = "text", *, width: int = 100) -> str:
+    """The report as plain text of at most `width` columns (JSON is never wrapped), ended by a newline.
+
+    Raises:
+        InputError: there is no such format.
+    """
+    report = renderable(certificate, format)
+    if isinstance(report, str):
+        return report
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None, force_terminal=False, highlight=False).print(report)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
