@@ -1,9 +1,9 @@
 """kernelc: a symbolic-numeric compiler for neural kernels.
 
-    import kernelc
-    kernel = kernelc.compile("t/2*(1+erf(t/sqrt(2)))", name="gelu", degree=32)
-    print(kernel.report())
-    kernel.write("generated")
+import kernelc
+kernel = kernelc.compile("t/2*(1+erf(t/sqrt(2)))", name="gelu", degree=32)
+print(kernel.report())
+kernel.write("generated")
 """
 
 from __future__ import annotations

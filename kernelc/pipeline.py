@@ -127,7 +127,9 @@ def make_options(
     q = _variance(variance)
     if degree is not None and tol is not None:
         raise InputError("give either --degree or --tol, not both")
-    if degree is not None and (isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= MAX_DEGREE):
+    if degree is not None and (
+        isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= MAX_DEGREE
+    ):
         raise InputError(f"--degree must be a whole number from 0 to {MAX_DEGREE}, not {degree!r}")
     if tol is not None and not 0.0 < tol < 1e300:
         raise InputError(f"--tol must be a positive number, not {tol!r}")

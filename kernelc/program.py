@@ -19,6 +19,13 @@ class PowerSeries:
     coefficients: tuple[float, ...]
     parity: Parity
 
+    @classmethod
+    def of(cls, coefficients: tuple[float, ...]) -> PowerSeries:
+        """The series with its parity read off the exact zeros."""
+        if not any(coefficients[1::2]):
+            return cls(coefficients, "even")
+        return cls(coefficients, "none" if any(coefficients[0::2]) else "odd")
+
 
 @dataclass(frozen=True, slots=True)
 class ThetaChebyshev:

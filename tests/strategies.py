@@ -300,6 +300,14 @@ NASTY_TEXTS: tuple[str, ...] = (
     "max(" + ",".join(f"sin({k}*t)-{k}" for k in range(32)) + ")",
     "sqrt(abs(sin(t)-" * 25 + "t" + "))" * 25,
     "t if t>0 else " * 60 + "0",
+    # SymPy splits these into real and imaginary parts, multiplying powers out, to find a sign.
+    "step(gelu(acos(t)^200))",
+    "elu(sinh(softplus(atanh(-2*t/5)^200)))",
+    "besseli(1/2, sin(log((swish(t) + pi)^200, 3 + (1 if t > 3 else t))))",
+    # SymPy folds a Piecewise inside a condition: twice as many cases a level, and mpmath overflows on a piece.
+    "elu(elu(t, besseli(1, erfi(-1 if t < 0 else 10^9))), 2)",
+    "elu(" * 20 + "t" + ")" * 20,
+    "acos(atan(tan(1e300)))*t",
     "Piecewise(" + ",".join(f"(t,t>{k}*sin(t))" for k in range(150)) + ",(0,True))",
     "9" * 4000,
     "1e" + "9" * 4000,

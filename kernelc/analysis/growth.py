@@ -68,9 +68,7 @@ class _Side:
     def _polynomial(self, f: sympy.Expr) -> Envelope:
         """Exact up to degree 2; above it, the leading term rules from some X on."""
         coefficients = [_enclosed(c) for c in reversed(sympy.Poly(f, VARIABLE).all_coeffs())]
-        signed = [
-            (lo, hi) if self.sign > 0 or k % 2 == 0 else (-hi, -lo) for k, (lo, hi) in enumerate(coefficients)
-        ]
+        signed = [(lo, hi) if self.sign > 0 or k % 2 == 0 else (-hi, -lo) for k, (lo, hi) in enumerate(coefficients)]
         degree = len(signed) - 1
         size = Size(round_up(sum((max(abs(lo), abs(hi)) for lo, hi in signed), Fraction(0))), Fraction(degree))
         if degree <= 2:
@@ -220,7 +218,8 @@ def derive_growth(f: sympy.Expr) -> Growth | None:
     if any(size is None for size, _ in sides):
         return None
     first, second = (size for size, _ in sides)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     return Growth(
         scale=max(first.scale, second.scale),
         power=max(first.power, second.power),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, sqrt
@@ -18,8 +19,8 @@ from kernelc.model import (
     VARIABLE,
     ActivationSpec,
     ActivationTraits,
-    Breakpoint,
     BreakKind,
+    Breakpoint,
     Growth,
     Parity,
     Piece,
@@ -44,7 +45,7 @@ def analyse(spec: ActivationSpec, variance: Fraction) -> ActivationTraits:
     cells = resolver.cells(f)
     _require_square_integrable(f, cells)
     _require_slow_growth(f, growth, variance)
-    breakpoints = tuple(_classified(a, b, f) for a, b in zip(cells, cells[1:], strict=False))
+    breakpoints = tuple(_classified(a, b, f) for a, b in itertools.pairwise(cells))
     derivative_growth = derive_growth(sympy.diff(f, VARIABLE))
     return ActivationTraits(
         parity=_parity(cells),
@@ -101,7 +102,7 @@ def _expression(cell: Cell) -> sympy.Expr:
 
 
 def _unbounded_end(cells: Sequence[Cell], derivative: bool) -> tuple[EndPoint, Fraction | None] | None:
-    """An end of a cell at which f^2 (or f'^2) is not shown to be integrable; the exponent where it is proved not to be."""
+    """A cell end where f^2 (or its derivative squared) is not shown integrable; its exponent where proved not to be."""
     for cell in cells:
         f = _expression(cell)
         f = sympy.diff(f, VARIABLE) if derivative else f
@@ -245,7 +246,7 @@ def _is_zero(f: sympy.Expr) -> bool:
             value = tape(acb(arb(numerator) / 128))[0]
             if value.is_finite() and not value.overlaps(acb(0)):
                 return False
-    return f.count_ops() < _SIMPLIFY_LIMIT and sympy.simplify(f) == 0
+    return bool(f.count_ops() < _SIMPLIFY_LIMIT and sympy.simplify(f) == 0)
 
 
 def _parity(cells: Sequence[Cell]) -> Parity:

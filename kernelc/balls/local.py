@@ -153,9 +153,7 @@ class LocalBounds:
             if part is None:
                 return None
             total = tuple(
-                Term(round_up(a.scale * b.scale), a.exponent + b.exponent, a.logs + b.logs)
-                for a in total
-                for b in part
+                Term(round_up(a.scale * b.scale), a.exponent + b.exponent, a.logs + b.logs) for a in total for b in part
             )
         return total
 
@@ -184,12 +182,11 @@ class LocalBounds:
 
 def squared(f: Majorant) -> Majorant:
     """A majorant of f^2."""
-    return tuple(
-        Term(round_up(a.scale * b.scale), a.exponent + b.exponent, a.logs + b.logs) for a in f for b in f
-    )
+    return tuple(Term(round_up(a.scale * b.scale), a.exponent + b.exponent, a.logs + b.logs) for a in f for b in f)
 
 
 def least_exponent(f: Majorant) -> Fraction:
+    """The exponent that rules as x -> 0, logarithms aside."""
     return min(term.exponent for term in f)
 
 

@@ -48,6 +48,7 @@ class Tape:
         self._cache: tuple[int, list[acb]] = (-1, [])
 
     def __call__(self, z: acb, analytic: bool = False) -> tuple[acb, ...]:
+        """The expressions' values on the ball z; with `analytic`, not finite where one is not analytic on all of z."""
         values = self._constants()[:]
         values[0] = z
         operations = self._operations

@@ -67,9 +67,7 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
         kappa = certify_series(expansion.kappa, degree, inputs.direct.kappa, proved=expansion.proved)
         derivative = None
         if expansion.kappa_dot is not None and inputs.direct.kappa_dot is not None:
-            derivative = certify_series(
-                expansion.kappa_dot, degree, inputs.direct.kappa_dot, proved=expansion.proved
-            )
+            derivative = certify_series(expansion.kappa_dot, degree, inputs.direct.kappa_dot, proved=expansion.proved)
     certificate = {
         **_identity(inputs, degree),
         **_traits(traits),
@@ -151,5 +149,7 @@ def _status(inputs: CertificateInputs) -> dict[str, Any]:
         }
     return {
         "status": "certified",
-        "status_reason": "every integral is enclosed in balls with analyticity checked, the tails by a proved growth bound",
+        "status_reason": (
+            "every integral is enclosed in balls with analyticity checked, the tails by a proved growth bound"
+        ),
     }

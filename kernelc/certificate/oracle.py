@@ -6,6 +6,7 @@ formula as it was typed (switches and all) instead of the analytic pieces. It ch
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,8 +22,13 @@ from kernelc.functions import ANALYTIC_FUNCTIONS
 from kernelc.model import VARIABLE, ActivationTraits, HermiteExpansion
 
 _DEGREES = (0, 1, 2, 3, 5, 8, 16, 33, 64)
-_STEP = mpf(1) / 12
+_STEP = mpf(1) / 10
 _EDGE_BITS = 40
+_CELL = 2.125
+
+
+def _heaviside(x: Any, at_zero: Any = 0.5) -> Any:
+    return mpf(x > 0) if x != 0 else mpf(at_zero)
 
 
 def _sinc_derivative(x: Any) -> Any:
@@ -41,7 +47,7 @@ _OWN: dict[str, Callable[..., Any]] = {
 def _names() -> dict[str, Callable[..., Any]]:
     """What the printed formula's functions mean in mpmath."""
     table: dict[str, Callable[..., Any]] = {
-        "Heaviside": lambda x, at_zero=mpf(1) / 2: mpf(x > 0) if x != 0 else mpf(at_zero),
+        "Heaviside": _heaviside,
         "sign": mpmath.sign,
         "DiracDelta": lambda *args: mpf(0),
     }
@@ -82,19 +88,22 @@ class OracleResult:
 
 def cells(traits: ActivationTraits, scale: float, reach: float) -> list[tuple[mpf, mpf]]:
     """[-reach, reach] standard deviations cut at breakpoints and, unlike the first road, at odd places."""
-    cuts = [mpf(-reach), mpf("-3.1"), mpf("-1.3"), mpf("0.43"), mpf("2.2"), mpf("4.7"), mpf(reach)]
+    count = int(reach / _CELL) + 1
+    cuts = [mpf(-reach), *(mpf("0.43") + mpf(_CELL) * k for k in range(-count, count)), mpf(reach)]
+    cuts = [c for c in cuts if abs(c) <= reach]
     for point in traits.breakpoints:
         exact = (point.lower + point.upper) / 2
         z = mpf(exact.numerator) / mpf(exact.denominator) / scale
         if abs(z) < reach:
             cuts = [c for c in cuts if abs(c - z) > mpf(2) ** -_EDGE_BITS] + [z]
     cuts.sort()
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(itertools.pairwise(cuts))
 
 
 def tanh_sinh(low: mpf, high: mpf, digits: int, step: mpf) -> list[tuple[mpf, mpf]]:
     """Nodes and weights of the double exponential rule on (low, high), ends never touched."""
-    half, rule = (high - low) / 2, []
+    half = (high - low) / 2
+    rule: list[tuple[mpf, mpf]] = []
     k = 0
     while True:
         t = step * k
@@ -218,7 +227,7 @@ def kappa_by_quadrature(
             middle = [mpf("-2.4"), mpf("0.3"), mpf("2.9")]
             cuts = sorted([*cuts, *(m for m in middle if all(abs(m - x) > mpf(1) / 100 for x in cuts))])
             inner = mpf(0)
-            for a, b in zip(cuts, cuts[1:], strict=False):
+            for a, b in itertools.pairwise(cuts):
                 for x, v in tanh_sinh(a, b, digits, mpf(1) / 5):
                     inner += v * mpmath.exp(-x * x / 2) * mpmath.re(f(s * (r * z + c * x)))
             total += w * mpmath.exp(-z * z / 2) * mpmath.re(f(s * z)) * inner

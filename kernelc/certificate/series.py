@@ -51,9 +51,7 @@ def _ball(c: arb) -> Ball:
     return Ball(mid, double_above(abs(c - arb(mid))), c.str(40))
 
 
-def certify_series(
-    series: SeriesExpansion, degree: int, direct: DirectDual, *, proved: bool
-) -> SeriesFacts:
+def certify_series(series: SeriesExpansion, degree: int, direct: DirectDual, *, proved: bool) -> SeriesFacts:
     """The certificate of the series cut after `degree`; keys say `_estimate` where nothing is proved."""
     literals = tuple(_ball(c) for c in series.coefficients[: degree + 1])
     doubles = [b.mid for b in literals]

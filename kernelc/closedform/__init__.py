@@ -1,11 +1,25 @@
 """Closed forms of dual kernels: derived from the activation, proved before use.
 
 `derive(expression)` gives a `ClosedForm` or a `NoClosedForm` with the reason; `prove` compares it with
-an independent quadrature.
+an independent quadrature. `compile_dual(form, values)` lowers it to float64 arithmetic (`FloatDual`) that is
+stable near rho = +-1 and over many orders of magnitude, and that refuses where it is not.
 """
 
 from kernelc.closedform.algebra import Q11, Q12, Q22
 from kernelc.closedform.derive import RHO, VARIANCE, ClosedForm, NoClosedForm, derive
 from kernelc.closedform.proof import prove
+from kernelc.closedform.stable import FloatDual, compile_dual
 
-__all__ = ["Q11", "Q12", "Q22", "RHO", "VARIANCE", "ClosedForm", "NoClosedForm", "derive", "prove"]
+__all__ = [
+    "Q11",
+    "Q12",
+    "Q22",
+    "RHO",
+    "VARIANCE",
+    "ClosedForm",
+    "FloatDual",
+    "NoClosedForm",
+    "compile_dual",
+    "derive",
+    "prove",
+]

@@ -9,7 +9,8 @@ import sympy
 
 from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22
 from kernelc.closedform.normal_form import normal_form
-from kernelc.closedform.pairs import Piece, expectation
+from kernelc.closedform.pairs import expectation
+from kernelc.closedform.piece import Piece
 from kernelc.closedform.terms import OutsideClassError, Terms, differentiate
 
 #: rho and the common variance q, in which kappa is written

@@ -61,8 +61,8 @@ class HomogeneousSeries:
 def half_moment(power: int) -> float:
     """E[Z^power 1{Z > 0}] = 2^(power/2 - 1) Gamma((power + 1)/2)/sqrt(pi)."""
     if power % 2 == 0:
-        return 0.5 * factorial(power) / (2 ** (power // 2) * factorial(power // 2))
-    return 2 ** ((power - 1) // 2) * factorial((power - 1) // 2) / sqrt(2 * pi)
+        return factorial(power) / (2.0 ** (power // 2 + 1) * factorial(power // 2))
+    return 2.0 ** ((power - 1) // 2) * factorial((power - 1) // 2) / sqrt(2 * pi)
 
 
 def _quadrant_moments(q11: Array, q12: Array, q22: Array, degree: int, limit: int) -> Mapping[tuple[int, int], Array]:
@@ -89,14 +89,10 @@ def _moment(
     if a == 0:
         flipped = {(y, x): value for (x, y), value in table.items() if x <= 1}
         return _moment(flipped, (b, a), (q[2], q[1], q[0]), spread[::-1], edge[::-1])
-    value = np.zeros_like(q[1])
-    if a >= 2:
-        value = value + (a - 1) * q[0] * table[a - 2, b]
-    else:
-        value = value + edge[0] * half_moment(b) * spread[0] ** b
+    inward = (a - 1) * q[0] * table[a - 2, b] if a >= 2 else edge[0] * half_moment(b) * spread[0] ** b
     if b >= 1:
-        return np.asarray(value + b * q[1] * table[a - 1, b - 1])
-    return np.asarray(value + q[1] / (2 * pi * edge[1]) * half_moment(a - 1) * spread[1] ** (a - 1))
+        return np.asarray(inward + b * q[1] * table[a - 1, b - 1])
+    return np.asarray(inward + q[1] / (2 * pi * edge[1]) * half_moment(a - 1) * spread[1] ** (a - 1))
 
 
 def expand(terms: Terms) -> HomogeneousSeries | None:
@@ -137,8 +133,9 @@ def _taylor(term: Term) -> list[mpmath.mpf]:
     """Taylor coefficients at 0 of the term without its sharp gate."""
     gate = term.gate
     if gate is not None and gate.sharp:
-        term = Term(term.coefficient, term.power, term.quadratic, term.linear, term.frequency, term.phase,
-                    None, term.center)
+        term = Term(
+            term.coefficient, term.power, term.quadratic, term.linear, term.frequency, term.phase, None, term.center
+        )
     function = sympy.lambdify(VARIABLE, term.expression(), "mpmath")
     with mpmath.workdps(120):
         return [+c for c in mpmath.taylor(function, 0, _HIGHEST)]

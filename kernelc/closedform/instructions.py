@@ -50,10 +50,8 @@ class Instruction:
 class FloatProgram:
     """A function of (q11, q12, q22) in float64; the summands are listed so that cancellation can be seen.
 
-    The result is the sum of the instructions `summands`. `zero_at_origin`: the value is exactly 0
-    where q11 or q22 is 0.
+    The result is the sum of the instructions `summands`.
     """
 
     instructions: tuple[Instruction, ...]
     summands: tuple[int, ...]
-    zero_at_origin: bool

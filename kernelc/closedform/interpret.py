@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import ArrayLike
-from typing import assert_never
 
 from kernelc.closedform.instructions import FloatProgram, Instruction
 from kernelc.closedform.normal import (
@@ -39,8 +39,6 @@ def run(program: FloatProgram, q11: ArrayLike, q12: ArrayLike, q22: ArrayLike) -
         for index in program.summands:
             total = total + values[index]
             size = size + np.abs(values[index])
-    if program.zero_at_origin:
-        total = np.where((arrays["q11"] == 0) | (arrays["q22"] == 0), 0.0, total)
     return total, size
 
 

@@ -15,7 +15,7 @@ import sympy
 
 from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22
 from kernelc.closedform.instructions import FloatProgram, Instruction, Operation
-from kernelc.closedform.pairs import Piece, merged
+from kernelc.closedform.piece import Piece, merged
 
 #: variances below this are raised to it, so that no ratio of them is 0/0
 SMALLEST = 1e-150
@@ -168,7 +168,7 @@ def _negative(term: sympy.Expr) -> bool:
     return bool(term.could_extract_minus_sign())
 
 
-def lower(pieces: Sequence[Piece], *, zero_at_origin: bool) -> FloatProgram:
+def lower(pieces: Sequence[Piece]) -> FloatProgram:
     """The float program of a sum of pieces, parameters already numbers.
 
     Raises KeyError for a function that has no operation (a parameter left symbolic).
@@ -184,10 +184,10 @@ def lower(pieces: Sequence[Piece], *, zero_at_origin: bool) -> FloatProgram:
             summands += _hyperbolic(builder, piece, mirror)
         else:
             summands.append(_piece(builder, piece))
-    return FloatProgram(tuple(builder.instructions), tuple(summands), zero_at_origin)
+    return FloatProgram(tuple(builder.instructions), tuple(summands))
 
 
-def lower_wide(pieces: Sequence[Piece], *, zero_at_origin: bool) -> FloatProgram:
+def lower_wide(pieces: Sequence[Piece]) -> FloatProgram:
     """The same sum for variances far above the squares of all breakpoints, activations without exponentials.
 
     Every probability and exponential is written as its limit for wide variances plus an excess of the
@@ -217,7 +217,7 @@ def lower_wide(pieces: Sequence[Piece], *, zero_at_origin: bool) -> FloatProgram
         else:
             limits.append(piece)
     summands += [_piece(builder, piece) for piece in merged(limits)]
-    return FloatProgram(tuple(builder.instructions), tuple(summands), zero_at_origin)
+    return FloatProgram(tuple(builder.instructions), tuple(summands))
 
 
 def _central(piece: Piece) -> list[Piece]:

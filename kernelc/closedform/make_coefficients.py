@@ -69,8 +69,13 @@ def main() -> None:
     """Print the module."""
     mpmath.mp.dps = 60
     print('"""Tables computed by `python -m kernelc.closedform.make_coefficients`; do not edit."""\n')
-    print(printed("ERFCX", "(1 + 2x) erfcx(x), x >= 0, in Chebyshev polynomials of (x - 3.75)/(x + 3.75)",
-                  chebyshev(scaled_erfc, 120, 2e-18)))
+    print(
+        printed(
+            "ERFCX",
+            "(1 + 2x) erfcx(x), x >= 0, in Chebyshev polynomials of (x - 3.75)/(x + 3.75)",
+            chebyshev(scaled_erfc, 120, 2e-18),
+        )
+    )
     print(printed("ERF", "erf(x)/x, |x| <= 1, in Chebyshev polynomials of 2 x^2 - 1", chebyshev(erf_over_x, 60, 2e-18)))
     for count in (14, 36):
         nodes, weights = gauss_legendre(count)

@@ -43,7 +43,7 @@ def erfc(x: ArrayLike) -> Array:
     """The complementary error function; observed relative error below 8e-16 where it is a normal number."""
     x = np.asarray(x, dtype=np.float64)
     tail = _square_exponential(x) * erfcx(np.abs(x))
-    return np.where(np.abs(x) < 0.5, 1.0 - erf(x), np.where(x > 0, tail, 2.0 - tail))
+    return np.asarray(np.where(np.abs(x) < 0.5, 1.0 - erf(x), np.where(x > 0, tail, 2.0 - tail)))
 
 
 def erf(x: ArrayLike) -> Array:
@@ -51,7 +51,9 @@ def erf(x: ArrayLike) -> Array:
     x = np.asarray(x, dtype=np.float64)
     small = np.clip(x, -1.0, 1.0)
     tail = 1.0 - _square_exponential(x) * erfcx(np.abs(x))
-    return np.where(np.abs(x) <= 1.0, small * _clenshaw(ERF, 2.0 * small * small - 1.0), np.copysign(tail, x))
+    return np.asarray(
+        np.where(np.abs(x) <= 1.0, small * _clenshaw(ERF, 2.0 * small * small - 1.0), np.copysign(tail, x))
+    )
 
 
 def ndtr(z: ArrayLike) -> Array:
@@ -62,7 +64,7 @@ def ndtr(z: ArrayLike) -> Array:
     coarse = np.round(scaled * 16.0) / 16.0
     density = np.exp(-0.5 * coarse * coarse) * np.exp(-0.5 * (scaled - coarse) * (scaled + coarse))
     tail = 0.5 * density * erfcx(np.abs(z) * _SQRT_HALF)
-    return np.where(z < 0, tail, 1.0 - tail)
+    return np.asarray(np.where(z < 0, tail, 1.0 - tail))
 
 
 def dawson(x: ArrayLike) -> Array:
@@ -83,7 +85,7 @@ def dawson(x: ArrayLike) -> Array:
             term = term * (-2.0 * small * small) / (2 * k + 1)
             series = series + term
         value = np.where(size < 0.5, small * series, total / np.sqrt(np.pi))
-    return np.copysign(np.where(size > 1e8, 0.5 / np.maximum(size, 1.0), value), x)
+    return np.asarray(np.copysign(np.where(size > 1e8, 0.5 / np.maximum(size, 1.0), value), x))
 
 
 def difference_of_products(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> Array:
@@ -142,21 +144,34 @@ def _side(h: Array, b: Array, tilt: Array, edge: Array, corner: Array) -> Array:
     (1/2 pi) int_{-inf}^b h exp(tilt - (h^2 + y^2)/2)/(h^2 + y^2) dy, with edge = tilt - h^2/2 and
     corner = tilt - (h^2 + b^2)/2 given apart, so that no large exponentials meet.
     """
-    size = np.abs(h)
+    sign = np.where(np.signbit(h), -1.0, 1.0)
     close = h * h + b * b < 6.25
-    zero = np.zeros_like(h)
-    inner = np.exp(np.where(close, tilt, -np.inf)) * (
-        0.5 * ndtr(-size) + _owen(np.where(close, size, zero), np.where(close, b, zero))
-    )
-    tail = np.exp(np.where(close, -np.inf, corner)) * _far_tail(np.minimum(size, 1e150), np.minimum(np.abs(b), 1e150))
-    whole = np.exp(np.where(close | (b < 0), -np.inf, edge)) * 0.5 * erfcx(size * _SQRT_HALF)
-    outer = np.where(b < 0, tail, whole - tail)
-    return np.where(np.signbit(h), -1.0, 1.0) * np.where(close, inner, outer)
+    value = np.empty_like(h)
+    if close.any():
+        size = np.abs(h[close])
+        value[close] = np.exp(tilt[close]) * (0.5 * ndtr(-size) + _owen(size, b[close]))
+    if not close.all():
+        far = ~close
+        value[far] = _outer_side(np.minimum(np.abs(h[far]), 1e150), b[far], edge[far], corner[far])
+    return sign * value
+
+
+def _outer_side(size: Array, b: Array, edge: Array, corner: Array) -> Array:
+    """`_side` of |h| where the end of the side is far from the origin: a tail, or the whole line less a tail."""
+    tail = np.exp(corner) * _far_tail(size, np.minimum(np.abs(b), 1e150))
+    whole = np.exp(np.where(b < 0, -np.inf, edge)) * 0.5 * erfcx(size * _SQRT_HALF)
+    return np.asarray(np.where(b < 0, tail, whole - tail))
 
 
 def scaled_quadrant(
-    h: ArrayLike, k: ArrayLike, bh: ArrayLike, bk: ArrayLike,
-    tilt: ArrayLike, edge_h: ArrayLike, edge_k: ArrayLike, corner: ArrayLike,
+    h: ArrayLike,
+    k: ArrayLike,
+    bh: ArrayLike,
+    bk: ArrayLike,
+    tilt: ArrayLike,
+    edge_h: ArrayLike,
+    edge_k: ArrayLike,
+    corner: ArrayLike,
 ) -> Array:
     """exp(tilt) P(X <= h, Y <= k), accurate where the exponential is huge and the probability tiny.
 
@@ -168,11 +183,13 @@ def scaled_quadrant(
     exp(edge) and exp(corner) otherwise.
     """
     arrays = np.broadcast_arrays(h, k, bh, bk, tilt, edge_h, edge_k, corner)
-    h, k, bh, bk, tilt, edge_h, edge_k, corner = (np.asarray(a, dtype=np.float64) for a in arrays)
+    shape = arrays[0].shape
+    h, k, bh, bk, tilt, edge_h, edge_k, corner = (np.atleast_1d(np.asarray(a, dtype=np.float64)) for a in arrays)
     with np.errstate(over="ignore", invalid="ignore", under="ignore", divide="ignore"):
         inside = ~(np.signbit(h) | np.signbit(k))
         whole = np.exp(np.where(inside, tilt, -np.inf))
-        return whole - _side(h, bh, tilt, edge_h, corner) - _side(k, bk, tilt, edge_k, corner)
+        sides = _side(h, bh, tilt, edge_h, corner) + _side(k, bk, tilt, edge_k, corner)
+        return np.asarray(whole - sides).reshape(shape)
 
 
 def quadrant_excess(h: ArrayLike, k: ArrayLike, bh: ArrayLike, bk: ArrayLike) -> Array:

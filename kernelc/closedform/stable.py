@@ -15,11 +15,12 @@ from kernelc.closedform.instructions import FloatProgram
 from kernelc.closedform.interpret import run
 from kernelc.closedform.lowering import lower, lower_wide
 from kernelc.closedform.normal import Array
-from kernelc.closedform.pairs import Piece
+from kernelc.closedform.piece import Piece
 from kernelc.closedform.terms import Gate, Term, Terms
 from kernelc.errors import UnsupportedError
 from kernelc.model import VARIABLE
 
+_BLOCK = 4096
 #: rounding of one summand, in units of its size (a few operations each)
 _ROUNDING = 4e-16
 #: what the error estimate may reach, relative to sqrt(T11 T22)
@@ -41,14 +42,16 @@ class FloatDual:
     """T or Tdot in float64.
 
     `program` holds for all variances in `variances` but small ones, for which `series` stands (None:
-    the program holds there too) and large ones, for which `wide` stands. `variances` is where the summands' sizes let an error of 2e-11
-    relative to sqrt(T11 T22) be expected: an estimate, tested against mpmath, not a bound.
+    the program holds there too) and large ones, for which `wide` stands. `variances` is where the
+    summands' sizes let an error of 2e-11 relative to sqrt(T11 T22) be expected: an estimate, tested
+    against mpmath, not a bound. `zero_at_origin`: the value is exactly 0 where q11 or q22 is 0.
     """
 
     program: FloatProgram
     series: HomogeneousSeries | None
     wide: Wide | None
     variances: tuple[float, float]
+    zero_at_origin: bool
 
     def __call__(self, q11: ArrayLike, q12: ArrayLike, q22: ArrayLike) -> Array:
         """The value at arrays (or scalars) that broadcast, q11, q22 >= 0, |q12| <= sqrt(q11 q22).
@@ -58,7 +61,13 @@ class FloatDual:
         arrays = np.broadcast_arrays(q11, q12, q22)
         a, b, c = (np.asarray(x, dtype=np.float64) for x in arrays)
         self._check(a, c)
-        return self._evaluate(np.atleast_1d(a), np.atleast_1d(b), np.atleast_1d(c))[0].reshape(a.shape)
+        flat = [x.reshape(-1) for x in (a, b, c)]
+        value = np.empty(a.size)
+        # blocks whose temporaries stay in the cache: several times faster than whole matrices
+        for start in range(0, a.size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            value[part] = self._evaluate(*(x[part] for x in flat))[0]
+        return value.reshape(a.shape)
 
     def _evaluate(self, a: Array, b: Array, c: Array) -> tuple[Array, Array]:
         """The value and the size of what was summed, each element by the road that serves it."""
@@ -69,9 +78,14 @@ class FloatDual:
         if self.series is not None and small.any():
             value[small] = self.series(a[small], b[small], c[small])
             size[small] = np.abs(value[small])
+        if middle.all():
+            value, size = run(self.program, a, b, c)
+            middle = ~middle
         for where, program in ((large, self.wide.program if self.wide else self.program), (middle, self.program)):
             if where.any():
                 value[where], size[where] = run(program, a[where], b[where], c[where])
+        if self.zero_at_origin:
+            value[(a == 0) | (c == 0)] = 0.0
         return value, size
 
     def _check(self, *variances: Array) -> None:
@@ -103,14 +117,14 @@ def compile_dual(
         raise UnsupportedError(f"parameters without a value: {', '.join(sorted(map(str, left)))}")
     series = expand(terms)
     vanishes = series is not None and series.plus[0] == series.minus[0] == 0.0
-    program = lower(pieces, zero_at_origin=vanishes)
+    program = lower(pieces)
     if series is not None and not _cancels(program, series):
         series = None
-    roads = FloatDual(program, series, _wide(terms, pieces, vanishes), (0.0, float("inf")))
+    roads = FloatDual(program, series, _wide(terms, pieces), (0.0, float("inf")), vanishes)
     return replace(roads, variances=_range(roads))
 
 
-def _wide(terms: Terms, pieces: tuple[Piece, ...], vanishes: bool) -> Wide | None:
+def _wide(terms: Terms, pieces: tuple[Piece, ...]) -> Wide | None:
     """For piecewise polynomials with a breakpoint away from 0."""
     if any(t.quadratic != 0 or t.linear != 0 or t.frequency != 0 for t in terms):
         return None
@@ -118,16 +132,21 @@ def _wide(terms: Terms, pieces: tuple[Piece, ...], vanishes: bool) -> Wide | Non
     farthest = max((abs(float(g.threshold)) for g in gates), default=0.0)
     if farthest == 0 or not all(g.sharp for g in gates):
         return None
-    return Wide(lower_wide(pieces, zero_at_origin=vanishes), 16 * farthest**2)
+    return Wide(lower_wide(pieces), 16 * farthest**2)
 
 
 def _term_at(term: Term, values: Mapping[sympy.Symbol, sympy.Expr]) -> Term:
     gate = term.gate
-    if gate is not None:
-        gate = Gate(gate.threshold.subs(values), gate.side, gate.noise.subs(values))
-    fields = (term.quadratic, term.linear, term.frequency, term.phase)
-    return Term(term.coefficient.subs(values), term.power, *(f.subs(values) for f in fields), gate,
-                term.center.subs(values))
+    return replace(
+        term,
+        coefficient=term.coefficient.subs(values),
+        quadratic=term.quadratic.subs(values),
+        linear=term.linear.subs(values),
+        frequency=term.frequency.subs(values),
+        phase=term.phase.subs(values),
+        gate=gate and Gate(gate.threshold.subs(values), gate.side, gate.noise.subs(values)),
+        center=term.center.subs(values),
+    )
 
 
 def _piece_at(piece: Piece, values: Mapping[sympy.Symbol, sympy.Expr]) -> Piece:

@@ -206,9 +206,7 @@ def _accumulate(sums: list[arb], first: arb, z: arb, rise: list[arb], fall: list
         sums[k + 1] += now
 
 
-def _assembled(
-    traits: ActivationTraits, variance: Fraction, sums: _Sums, degree: int, bits: int
-) -> HermiteExpansion:
+def _assembled(traits: ActivationTraits, variance: Fraction, sums: _Sums, degree: int, bits: int) -> HermiteExpansion:
     q = arb_of(variance)
     squares = [_square(a) for a in sums.hermite]
     zero_after = traits.polynomial_degree

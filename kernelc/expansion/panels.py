@@ -12,7 +12,8 @@ for any 0 < r < 1, which is Mehler's formula at (z, conj z): sum_j r^j |h_j(z)|^
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, inf, log, log2
@@ -82,7 +83,9 @@ class PanelBuilder:
             left = EndPoint(piece.left.exact, piece.left.lower, piece.left.upper, 1, Fraction(0), piece.left_zeros)
             a = piece.left.upper
         if piece.right is not None and piece.right.lower <= high:
-            right = EndPoint(piece.right.exact, piece.right.lower, piece.right.upper, -1, Fraction(0), piece.right_zeros)
+            right = EndPoint(
+                piece.right.exact, piece.right.lower, piece.right.upper, -1, Fraction(0), piece.right_zeros
+            )
             b = piece.right.lower
         if a >= b:
             return
@@ -91,7 +94,7 @@ class PanelBuilder:
         while edges[-1] + step < b:
             edges.append(edges[-1] + step)
         edges.append(b)
-        for x, y in zip(edges, edges[1:], strict=False):
+        for x, y in itertools.pairwise(edges):
             self._cover(piece, tape, x, y, left if x == a else None, right if y == b else None)
         for end in (left, right):
             if end is not None and end.lower != end.upper:
@@ -197,8 +200,8 @@ def _rule_error(rho: Fraction, nodes: int) -> arb:
     return (arb(64) / 15 * r ** (-2 * nodes) / (1 - r**-2)).upper()
 
 
-def _pair(values: Sequence[arb] | object) -> tuple[arb, arb]:
-    first, second = (v.upper() for v in values)  # type: ignore[attr-defined]
+def _pair(values: Iterable[arb]) -> tuple[arb, arb]:
+    first, second = (v.upper() for v in values)
     return first, second
 
 

@@ -7,6 +7,7 @@ its tail is negligible at that rho, by two-dimensional quadrature near theta = 0
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from kernelc.balls.tape import arb_of
 from kernelc.errors import CertificationError
 from kernelc.fitting import chebyshev
+from kernelc.fitting.homogeneous import HomogeneousPair
+from kernelc.fitting.portable import cosine_sine
 from kernelc.fitting.proxy import make_proxy
 from kernelc.fitting.quadrature import PairIntegral
 from kernelc.model import ActivationTraits, DirectDual, DirectEvaluation, HermiteExpansion, SeriesExpansion
@@ -27,7 +30,7 @@ SERIES_ERROR = 2e-15
 SERIES_DEGREE = 256
 _INTERPOLATION = 1e-14
 _AGREEMENT = 1e-9
-_CHECKS = (0.0021, 0.031, 0.17, 0.56, 1.3, 1.9, 2.7, 3.0, 3.12)
+_CHECKS = (1.6e-8, 1.1e-5, 0.0021, 0.031, 0.17, 0.56, 1.3, 1.9, 2.7, 3.0, 3.12)
 
 
 def fit(
@@ -70,9 +73,8 @@ def _series_dual(series: SeriesExpansion, traits: ActivationTraits, expansion: H
                 continue
             kept = tuple(float(x.mid()) for x in series.coefficients[: k + 1])
             alternating = _sum(tuple(x if j % 2 == 0 else -x for j, x in enumerate(series.coefficients)))
-            parity = _parity(kept)
             return DirectDual(
-                PowerSeries(kept, parity),
+                PowerSeries.of(kept),
                 float(moment.mid()),
                 float(alternating.mid()),
                 float((tail.upper() / moment.lower()).upper()) if not exact else 0.0,
@@ -80,12 +82,6 @@ def _series_dual(series: SeriesExpansion, traits: ActivationTraits, expansion: H
                 0,
             )
     return None
-
-
-def _parity(c: tuple[float, ...]) -> str:  # type: ignore[return]
-    if not any(c[1::2]):
-        return "even"
-    return "none" if any(c[0::2]) else "odd"
 
 
 class _Sampler:
@@ -105,32 +101,41 @@ class _Sampler:
         degree = len(self._coefficients[0])
         ratio = max(t / m for t, m in zip(tails, self.scale, strict=True))
         # |rho|^(degree) tail <= 2e-17 of the value at 1.
-        self._reach = min(1.0, (2e-17 / max(ratio, 2e-17)) ** (1.0 / degree))
+        # Rounded, so that a last bit of the power function decides nothing.
+        self._reach = round(min(1.0, (2e-17 / max(ratio, 2e-17)) ** (1.0 / degree)), 6)
         self.parity = traits.parity
         sizes = (float(np.sqrt(self.scale[0])), float(np.sqrt(self.scale[1])) if len(series) > 1 else 0.0)
-        self._pair = PairIntegral(make_proxy(traits, variance, _radius(traits, variance), sizes))
+        both = np.array([self.scale[0], self.scale[1] if len(series) > 1 else np.inf])
+        self._pair: Callable[[float], tuple[float, float]]
+        if traits.homogeneous_degree is not None:
+            self._pair = HomogeneousPair(traits, variance)
+        else:
+            self._pair = PairIntegral(make_proxy(traits, variance, _radius(traits, variance), sizes), both)
         self._known: dict[float, Array] = {}
 
     def __call__(self, theta: float) -> Array:
+        """The values at one theta, remembered."""
         if theta <= 0.0:
             return self.scale
         if theta > np.pi / 2 and self.parity != "none":
             # sigma even: kappa even, kappa_dot odd in rho; sigma odd: the other way round.
             sign = 1.0 if self.parity == "even" else -1.0
-            return self(float(np.pi - theta)) * np.array([sign, -sign])[: len(self.scale)]
+            mirrored: Array = self(float(np.pi - theta)) * np.array([sign, -sign])[: len(self.scale)]
+            return mirrored
         if theta not in self._known:
-            inside = abs(np.cos(theta)) <= self._reach
-            self._known[theta] = self.by_series(theta) if inside else self.by_quadrature(theta)
+            self._known[theta] = self.by_series(theta) if self.covers(theta) else self.by_quadrature(theta)
         return self._known[theta]
 
     def covers(self, theta: float) -> bool:
         """Whether the certified series alone is exact to double precision at theta."""
-        return bool(abs(np.cos(theta)) <= self._reach)
+        return bool(abs(cosine_sine(theta)[0]) <= self._reach)
 
     def by_series(self, theta: float) -> Array:
-        return np.array([np.polynomial.polynomial.polyval(np.cos(theta), c) for c in self._coefficients])
+        """The kept series, which is exact to double precision where `covers`."""
+        return np.array([np.polynomial.polynomial.polyval(cosine_sine(theta)[0], c) for c in self._coefficients])
 
     def by_quadrature(self, theta: float) -> Array:
+        """Two-dimensional quadrature, good at every theta."""
         return np.array(self._pair(theta)[: len(self.scale)])
 
 
@@ -144,7 +149,7 @@ def _radius(traits: ActivationTraits, variance: Fraction) -> float:
         while radius < 60.0:
             t = s * radius
             log_square = 2 * float(growth.quadratic) * t * t + 2 * float(growth.linear) * t - radius * radius / 2
-            if log_square + 2 * float(max(growth.power, Fraction(0))) * np.log1p(t) < -62.0:
+            if log_square + 2 * float(max(growth.power, Fraction(0))) * math.log1p(t) < -62.0:
                 break
             radius += 0.5
     return min(radius, float(traits.range_limit) / s)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kernelc.balls.tape import Tape, arb_of
 from kernelc.errors import UnsupportedError
+from kernelc.fitting.portable import cosine_of_pi, product
 from kernelc.model import VARIABLE, ActivationTraits, Piece
 
 Array = NDArray[np.float64]
@@ -48,15 +49,19 @@ class Proxy:
 
     def reflected(self) -> Proxy:
         """t -> f(-t); the slopes become those of sigma', at -t, not of the reflected function."""
-        signs = (-1.0) ** np.arange(POINTS)
         return Proxy(
             -self.edges[::-1],
-            (self.values * signs)[::-1],
-            (self.slopes * signs)[::-1],
+            _mirrored(self.values),
+            _mirrored(self.slopes),
             np.sort(-self.breaks),
             np.sort(-self.cuts),
             self.singular,
         )
+
+
+def _mirrored(table: Array) -> Array:
+    result: Array = (table * (-1.0) ** np.arange(table.shape[1]))[::-1]
+    return result
 
 
 def make_proxy(traits: ActivationTraits, variance: Fraction, radius: float, sizes: tuple[float, float]) -> Proxy:
@@ -80,7 +85,15 @@ def make_proxy(traits: ActivationTraits, variance: Fraction, radius: float, size
     breaks = np.array([b for b in inner if abs(b) < radius], dtype=np.float64)
     singular = any(p.kind in ("singular", "unknown") for p in traits.breakpoints)
     every = np.array([*edges, last])
-    return Proxy(every, np.array(values), np.array(slopes), breaks, _cuts(every, breaks, singular), singular)
+    tables = _trimmed(np.array(values), sizes[0]), _trimmed(np.array(slopes), sizes[1])
+    return Proxy(every, *tables, breaks, _cuts(every, breaks, singular), singular)
+
+
+def _trimmed(table: Array, scale: float) -> Array:
+    """Without the columns that are rounding noise in every row."""
+    row_size = np.maximum(np.max(np.abs(table), axis=1, keepdims=True), scale)
+    used = np.flatnonzero(np.any(np.abs(table) > 3e-17 * row_size, axis=0))
+    return table[:, : int(used[-1]) + 1] if len(used) else table[:, :1]
 
 
 def _cuts(edges: Array, breaks: Array, singular: bool) -> Array:
@@ -100,14 +113,16 @@ def _piece_panels(
         return []
     tape = Tape((piece.expression, piece.derivative if sizes[1] else sympy.Integer(0)), VARIABLE)
     stack = [(a, b)]
-    done = []
+    done: list[tuple[Fraction, Fraction, Array, Array]] = []
     with ctx.workprec(_BITS):
         while stack:
             x, y = stack.pop()
             if len(done) > _MAX_PANELS:
                 raise UnsupportedError("the activation varies too fast for its kernel to be tabulated")
             f, g = _interpolated(tape, x, y)
-            if y - x < _SMALLEST or (y - x <= 4 and _has_decayed(f, sizes[0]) and _has_decayed(g, sizes[1])):
+            if y - x < _SMALLEST or (
+                y - x <= 4 and _is_settled(f, sizes[0], float(y - x)) and _is_settled(g, sizes[1], float(y - x))
+            ):
                 done.append((x, y, f, g))
             else:
                 middle = Fraction(float((x + y) / 2)) if y - x > Fraction(1, 2**40) else (x + y) / 2
@@ -115,25 +130,25 @@ def _piece_panels(
     return done
 
 
-_ANGLES = (np.arange(POINTS) + 0.5) * np.pi / POINTS
-# The argument is reduced in integers first: cos(31 * angle) would otherwise lose two digits.
-_PHASES = np.outer(np.arange(POINTS), 2 * np.arange(POINTS) + 1) % (4 * POINTS)
-_TO_COEFFICIENTS = np.cos(_PHASES * (np.pi / (2 * POINTS))) * (2.0 / POINTS)
-_TO_COEFFICIENTS[0] *= 0.5
+_POINTS = tuple(cosine_of_pi(Fraction(2 * j + 1, 2 * POINTS)) for j in range(POINTS))
+_WEIGHTS = tuple((1.0 if k == 0 else 2.0) / POINTS for k in range(POINTS))
+_TO_COEFFICIENTS = np.array(
+    [[cosine_of_pi(Fraction(k * (2 * j + 1), 2 * POINTS)) * _WEIGHTS[k] for j in range(POINTS)] for k in range(POINTS)]
+)
 
 
 def _interpolated(tape: Tape, a: Fraction, b: Fraction) -> tuple[Array, Array]:
     centre, half = arb_of((a + b) / 2), arb_of((b - a) / 2)
-    samples = [tape(acb(centre + half * float(np.cos(angle)))) for angle in _ANGLES]
+    samples = [tape(acb(centre + half * x)) for x in _POINTS]
     return _coefficients([v[0] for v in samples]), _coefficients([v[1] for v in samples])
 
 
 def _coefficients(samples: Sequence[acb]) -> Array:
     doubles = np.array([float(v.real.mid()) if v.is_finite() else 0.0 for v in samples])
-    coefficients: Array = _TO_COEFFICIENTS @ doubles
-    return coefficients
+    return product(_TO_COEFFICIENTS, doubles)
 
 
-def _has_decayed(c: Array, scale: float) -> bool:
+def _is_settled(c: Array, scale: float, width: float) -> bool:
+    """Whether the coefficients have decayed, or the panel is too slight to matter in an integral of f^2."""
     size, last = float(np.max(np.abs(c))), float(np.max(np.abs(c[-4:])))
-    return last <= max(_RESOLVED * size, 1e-17 * scale)
+    return last <= max(_RESOLVED * size, 1e-17 * scale) or width * size * size <= 1e-20 * scale * scale

@@ -8,45 +8,33 @@ times a Gaussian on every cell; the integral over y is adaptive.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelc.fitting.proxy import POINTS, Proxy
+from kernelc.fitting.portable import cosine_sine, gaussian, graded_rule, legendre_rule
+from kernelc.fitting.proxy import Proxy
 
 Array = NDArray[np.float64]
 _INNER, _OUTER = 24, 20
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_INNER)
-_OUTER_NODES, _OUTER_WEIGHTS = np.polynomial.legendre.leggauss(_OUTER)
+_NODES, _WEIGHTS = legendre_rule(_INNER)
+_OUTER_NODES, _OUTER_WEIGHTS = legendre_rule(_OUTER)
 _MAX_DEPTH = 30
-_TOLERANCE = 1.5e-16
-_BATCH = 240
+_TOLERANCE = 1e-15
+_BATCH, _SINGULAR_BATCH = 60, 500
 
 
-def _graded_rule(points: int, power: int) -> tuple[Array, Array]:
-    """Nodes and weights on [-1, 1] under a polynomial change of variable, flat to `power` at both ends.
-
-    It removes algebraic and logarithmic end-point singularities up to a high order.
-    """
-    t, w = np.polynomial.legendre.leggauss(points)
-    density = np.polynomial.Polynomial([1.0, 0.0, -1.0]) ** power
-    primitive = density.integ()
-    total = primitive(1.0) - primitive(-1.0)
-    # The distance to the nearer end, computed without cancellation from that end's expansion.
-    s = 1.0 - np.abs(t)
-    shifted = density(np.polynomial.Polynomial([1.0, -1.0])).integ()
-    near = 2.0 * shifted(s) / total
-    x = np.where(t < 0, near - 1.0, 1.0 - near)
-    return x, w * density(t) * 2.0 / total
-
-
-_GRADED = _graded_rule(48, 7)
+_GRADED = graded_rule(48, 7)[:2]
 
 
 class PairIntegral:
     """Values of E[sigma(u) sigma(v)] and E[sigma'(u) sigma'(v)] at unit variances as functions of theta."""
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: Proxy, scale: Array) -> None:
+        """`scale`: kappa(1) and kappa_dot(1), to which errors are relative."""
         self._proxy = proxy
+        self._scale = scale
         self._reflected = proxy.reflected()
         self._rule = _GRADED if proxy.singular else (_NODES, _WEIGHTS)
 
@@ -57,18 +45,17 @@ class PairIntegral:
         return self._adaptive(self._reflected, (np.pi - theta) / 2)
 
     def _adaptive(self, g: Proxy, angle: float) -> tuple[float, float]:
-        c, s = float(np.cos(angle)), float(np.sin(angle))
+        c, s = cosine_sine(angle)
         radius = float(self._proxy.edges[-1])
         cuts = self._crossings(g, s, radius)
         a, b = cuts[:-1], cuts[1:]
         total = np.zeros(2)
         whole = self._panels(g, c, s, a, b)
-        scale = np.max(np.abs(whole).sum(axis=0)) + 1e-300
         for _ in range(_MAX_DEPTH):
             middle = 0.5 * (a + b)
             halves = self._panels(g, c, s, np.concatenate([a, middle]), np.concatenate([middle, b]))
             left, right = halves[: len(a)], halves[len(a) :]
-            settled = np.max(np.abs(left + right - whole), axis=1) <= _TOLERANCE * scale
+            settled = np.all(np.abs(left + right - whole) <= _TOLERANCE * self._scale, axis=1)
             total += (left + right)[settled].sum(axis=0)
             if settled.all():
                 break
@@ -96,9 +83,10 @@ class PairIntegral:
         """The integral over y in each [a_i, b_i], for sigma and sigma', shape (panels, 2)."""
         half = 0.5 * (b - a)
         y = 0.5 * (a + b)[:, None] + half[:, None] * _OUTER_NODES
-        weight = half[:, None] * _OUTER_WEIGHTS * np.exp(-0.5 * y * y) / np.sqrt(2 * np.pi)
+        weight = half[:, None] * _OUTER_WEIGHTS * gaussian(y)
         flat = y.ravel()
-        inner = np.concatenate([self._inner(g, c, s, flat[i : i + _BATCH]) for i in range(0, len(flat), _BATCH)])
+        batch = _SINGULAR_BATCH if self._proxy.singular else _BATCH
+        inner = np.concatenate([self._inner(g, c, s, flat[i : i + batch]) for i in range(0, len(flat), batch)])
         result: Array = np.sum(inner.reshape(*y.shape, 2) * weight[:, :, None], axis=1)
         return result
 
@@ -114,7 +102,7 @@ class PairIntegral:
         middle = 0.5 * (cuts[:, 1:] + cuts[:, :-1])
         nodes, weights = self._rule
         x = middle[:, :, None] + half[:, :, None] * nodes
-        density = half[:, :, None] * weights * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)
+        density = half[:, :, None] * weights * gaussian(x)
         at_u, at_w = c * x + shift[:, :, None], c * x - shift[:, :, None]
         evaluate = _at_nodes if f.singular else _on_cells
         values_u, slopes_u = evaluate(f, c * middle + shift, at_u)
@@ -154,17 +142,22 @@ def _clenshaw_rows(table: Array, index: NDArray[np.intp], x: Array) -> Array:
     """sum_k table[index, k] T_k(x), one panel a point; points of one panel lie side by side."""
     result = np.empty_like(x)
     starts = np.concatenate([[0], np.flatnonzero(np.diff(index)) + 1, [len(index)]])
-    for a, b in zip(starts[:-1], starts[1:], strict=True):
+    for a, b in itertools.pairwise(starts):
         result[a:b] = np.polynomial.chebyshev.chebval(x[a:b], table[index[a]])
     return result
 
 
 def _clenshaw(coefficients: Array, x: Array) -> Array:
-    """sum_k coefficients[..., k] T_k(x[..., :])."""
+    """sum_k coefficients[..., k] T_k(x[..., :]), in three buffers."""
+    terms = coefficients.shape[2]
     two_x = 2.0 * x
-    first = np.zeros_like(x)
-    second = np.zeros_like(x)
-    for k in range(POINTS - 1, 0, -1):
-        first, second = two_x * first - second + coefficients[:, :, k, None], first
-    result: Array = x * first - second + coefficients[:, :, 0, None]
-    return result
+    first, second, spare = np.zeros_like(x), np.zeros_like(x), np.empty_like(x)
+    for k in range(terms - 1, 0, -1):
+        np.multiply(two_x, first, out=spare)
+        spare -= second
+        spare += coefficients[:, :, k, None]
+        first, second, spare = spare, first, second
+    np.multiply(x, first, out=spare)
+    spare -= second
+    spare += coefficients[:, :, 0, None]
+    return spare

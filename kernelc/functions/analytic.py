@@ -212,9 +212,7 @@ ANALYTIC_FUNCTIONS: tuple[AnalyticFunction, ...] = (
     ),
     AnalyticFunction(sympy.sin, _entire(acb.sin), _between(-1, 1), "sin", _POINTS),
     AnalyticFunction(sympy.cos, _entire(acb.cos), _between(-1, 1), "cos", _POINTS),
-    AnalyticFunction(
-        sympy.tan, _entire(acb.tan), _tan, "tan", _POINTS, nonzero=lambda a: (sympy.cos(a[0]),)
-    ),
+    AnalyticFunction(sympy.tan, _entire(acb.tan), _tan, "tan", _POINTS, nonzero=lambda a: (sympy.cos(a[0]),)),
     AnalyticFunction(sympy.sinh, _entire(acb.sinh), _exp_of_magnitude, "sinh", _POINTS),
     AnalyticFunction(sympy.cosh, _entire(acb.cosh), _cosh, "cosh", _POINTS),
     AnalyticFunction(sympy.tanh, _entire(acb.tanh), _between(-1, 1, odd=True), "tanh", _POINTS),
@@ -227,11 +225,14 @@ ANALYTIC_FUNCTIONS: tuple[AnalyticFunction, ...] = (
         (("1.25",), ("4.5",)),
         at_least_zero=lambda a: (a[0] - 1,),
     ),
+    AnalyticFunction(sympy.atanh, _off_unit_rays(acb.atanh), _atanh, "atanh", _UNIT_POINTS, at_least_zero=_inside_unit),
     AnalyticFunction(
-        sympy.atanh, _off_unit_rays(acb.atanh), _atanh, "atanh", _UNIT_POINTS, at_least_zero=_inside_unit
-    ),
-    AnalyticFunction(
-        sympy.asin, _off_unit_rays(acb.asin), _between(-2, 2, odd=True), "asin", _UNIT_POINTS, at_least_zero=_inside_unit
+        sympy.asin,
+        _off_unit_rays(acb.asin),
+        _between(-2, 2, odd=True),
+        "asin",
+        _UNIT_POINTS,
+        at_least_zero=_inside_unit,
     ),
     AnalyticFunction(
         sympy.acos, _off_unit_rays(acb.acos), _between(0, 4), "acos", _UNIT_POINTS, at_least_zero=_inside_unit

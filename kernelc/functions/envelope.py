@@ -100,12 +100,15 @@ class Quadratic:
         return Quadratic(-self.a2, -self.a1, -self.a0)
 
     def scaled(self, c: Fraction) -> Quadratic:
+        """c times it."""
         return Quadratic(c * self.a2, c * self.a1, c * self.a0)
 
     def rounded_up(self) -> Quadratic:
+        """Short coefficients, none smaller: above it for x >= 0."""
         return Quadratic(round_up(self.a2), round_up(self.a1), round_up(self.a0))
 
     def rounded_down(self) -> Quadratic:
+        """Short coefficients, none larger: below it for x >= 0."""
         return -(-self).rounded_up()
 
     def maximum(self, other: Quadratic) -> Quadratic:
@@ -113,16 +116,15 @@ class Quadratic:
         return Quadratic(max(self.a2, other.a2), max(self.a1, other.a1), max(self.a0, other.a0))
 
     def minimum(self, other: Quadratic) -> Quadratic:
+        """A quadratic <= both for x >= 0."""
         return -(-self).maximum(-other)
-
-    def is_constant(self) -> bool:
-        return self.a2 == 0 and self.a1 == 0
 
     def never_below(self, c: Fraction) -> bool:
         """Whether a2 x^2 + a1 x + a0 >= c for all x >= 0 (sufficient condition)."""
         return self.a2 >= 0 and self.a1 >= 0 and self.a0 >= c
 
     def never_above(self, c: Fraction) -> bool:
+        """Whether it is <= c for all x >= 0 (sufficient condition)."""
         return (-self).never_below(-c)
 
     def squared(self) -> Quadratic | None:
@@ -204,10 +206,12 @@ class Envelope:
 
     @property
     def nonnegative(self) -> bool:
+        """Whether f >= 0 is proved."""
         return self.lower is not None and self.lower.never_below(ZERO)
 
     @property
     def nonpositive(self) -> bool:
+        """Whether f <= 0 is proved."""
         return self.upper is not None and self.upper.never_above(ZERO)
 
     def constant_range(self) -> tuple[Fraction, Fraction] | None:
@@ -231,9 +235,8 @@ def constant(low: Fraction, high: Fraction) -> Envelope:
 
 
 def negated(f: Envelope) -> Envelope:
-    return Envelope(
-        None if f.upper is None else -f.upper, None if f.lower is None else -f.lower, f.size, f.floor
-    )
+    """The envelope of -f."""
+    return Envelope(None if f.upper is None else -f.upper, None if f.lower is None else -f.lower, f.size, f.floor)
 
 
 def added(f: Envelope, g: Envelope) -> Envelope:
@@ -252,9 +255,7 @@ def _scaled(f: Envelope, low: Fraction, high: Fraction) -> tuple[Quadratic | Non
     """Bounds of c f, 0 <= low <= c <= high."""
     upper = lower = None
     if f.upper is not None:
-        if f.upper.never_above(ZERO):
-            upper = f.upper.scaled(low)
-        elif low == high:
+        if f.upper.never_above(ZERO) or low == high:
             upper = f.upper.scaled(low)
         elif f.upper.a0 >= 0 and f.upper.a1 >= 0 and f.upper.a2 >= 0:
             upper = f.upper.scaled(high)
@@ -295,6 +296,7 @@ def multiplied(f: Envelope, g: Envelope) -> Envelope:
 
 
 def absolute(f: Envelope) -> Envelope:
+    """The envelope of |f|."""
     return Envelope(Quadratic(), f.magnitude(), f.size, f.floor).completed()
 
 
@@ -302,9 +304,7 @@ def hull(f: Envelope, g: Envelope) -> Envelope:
     """What holds whichever of the two is taken."""
     floor = None
     if f.floor is not None and g.floor is not None:
-        floor = Size(
-            min(f.floor.scale, g.floor.scale), ZERO, min(f.floor.a1, g.floor.a1), min(f.floor.a2, g.floor.a2)
-        )
+        floor = Size(min(f.floor.scale, g.floor.scale), ZERO, min(f.floor.a1, g.floor.a1), min(f.floor.a2, g.floor.a2))
     return Envelope(
         None if f.lower is None or g.lower is None else f.lower.minimum(g.lower),
         None if f.upper is None or g.upper is None else f.upper.maximum(g.upper),

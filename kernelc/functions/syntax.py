@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sympy
+from sympy import Expr
 
 from kernelc.errors import InputError
 from kernelc.functions.heads import LambertW0, Sinc
 from kernelc.functions.record import ParserEntry
 
-Expr = sympy.Expr
 _HALF = sympy.Rational(1, 2)
 
 
@@ -35,8 +35,8 @@ def _relu(x: Expr) -> Expr:
     return sympy.Max(x, 0)
 
 
-def _elu(x: Expr, alpha: Expr = sympy.Integer(1)) -> Expr:
-    return sympy.Piecewise((x, x > 0), (alpha * (sympy.exp(x) - 1), True))
+def _elu(x: Expr, alpha: Expr = sympy.S.One) -> Expr:
+    return sympy.Max(x, 0) + alpha * (sympy.exp(sympy.Min(x, 0)) - 1)
 
 
 def _gelu(x: Expr) -> Expr:
@@ -79,8 +79,8 @@ PARSER_ENTRIES: tuple[ParserEntry, ...] = (
     _one("sign", sympy.sign, "sign, 0 at 0"),
     ParserEntry(("Heaviside", "heaviside"), 1, 1, lambda x: sympy.Heaviside(x, _HALF), "1 for x > 0, 0 for x < 0"),
     ParserEntry(("step",), 1, 1, lambda x: sympy.Heaviside(x, _HALF), "the same as Heaviside"),
-    ParserEntry(("Max", "max"), 1, 32, sympy.Max, "largest of its arguments"),
-    ParserEntry(("Min", "min"), 1, 32, sympy.Min, "smallest of its arguments"),
+    ParserEntry(("Max", "max"), 1, 16, sympy.Max, "largest of its arguments"),
+    ParserEntry(("Min", "min"), 1, 16, sympy.Min, "smallest of its arguments"),
     ParserEntry(("sigmoid", "logistic"), 1, 1, lambda x: 1 / (1 + sympy.exp(-x)), "1/(1 + exp(-x))"),
     ParserEntry(("relu",), 1, 1, _relu, "Max(x, 0)"),
     ParserEntry(("softplus",), 1, 1, lambda x: sympy.log(1 + sympy.exp(x)), "log(1 + exp(x))"),

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from kernelc.model import ActivationTraits, Ball, CertifiedKernel, DirectDual, DirectEvaluation
-from kernelc.program import DualProgram, KernelProgram, Parity, PowerSeries, Provenance
+from kernelc.program import DualProgram, KernelProgram, PowerSeries, Provenance
 
 
 def lower(kernel: CertifiedKernel, traits: ActivationTraits, direct: DirectEvaluation) -> KernelProgram:
@@ -28,13 +28,7 @@ def lower(kernel: CertifiedKernel, traits: ActivationTraits, direct: DirectEvalu
 
 def _dual(coefficients: tuple[Ball, ...], direct: DirectDual) -> DualProgram:
     values = tuple(b.mid for b in coefficients)
-    return DualProgram(direct.evaluation, PowerSeries(values, _parity(values)), direct.at_one, direct.at_minus_one)
-
-
-def _parity(values: tuple[float, ...]) -> Parity:
-    if not any(values[1::2]):
-        return "even"
-    return "none" if any(values[0::2]) else "odd"
+    return DualProgram(direct.evaluation, PowerSeries.of(values), direct.at_one, direct.at_minus_one)
 
 
 def command_line(kernel: CertifiedKernel) -> str:
@@ -80,5 +74,6 @@ def _bounds(name: str, statement: dict[str, Any]) -> list[str]:
     return [
         f"{name}: |error| on [-1, 1], total {kind} {statement[f'total_{kind}']['float64']!r} (float64), "
         f"{statement[f'total_{kind}']['float32']!r} (float32); truncation {statement[f'truncation_{kind}']!r}",
-        f"{name.removesuffix('_series')}: {direct['method']}, {direct_kind} {direct[direct_kind]:.3g} of its value at 1",
+        f"{name.removesuffix('_series')}: {direct['method']}, "
+        f"{direct_kind} {direct[direct_kind]:.3g} of its value at 1",
     ]

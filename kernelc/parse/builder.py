@@ -28,7 +28,9 @@ from kernelc.parse.limits import CONSTANT_ARGUMENT, Deadline, Limits
 #: Constants lie in the double range: |c| in [1e-308, 1e308], or c = 0.
 _LARGEST = sympy.Integer(10) ** 308
 _DIGITS = 17
-_MAX_DIGITS = 80
+_MAX_DIGITS = 400
+#: More terms than this are not counted apart.
+_MANY = 10**4
 
 #: What SymPy and mpmath raise where a function has no value at its argument. (SymPy 1.14 turns some TypeErrors
 #: into an AttributeError while it looks at their message: acos(atan(tan(1e300))).)
@@ -69,9 +71,9 @@ class Facts:
     `value` is that of a constant, None where the variable occurs; `size` counts nodes, repetitions
     included. An estimate from above, `load`, is the bit length of the largest integer that can
     come out where symbols cancel; `reach` (>= 1) is the largest rational in absolute value outside
-    functions; `log_load` is the largest load under a logarithm, which exp can set free; `branches` is
-    1 for what SymPy sees to be real, elsewhere the number of terms that its real and imaginary parts
-    would have, which SymPy writes out to decide a sign.
+    functions; `log_load` is the largest load under a logarithm, which exp can set free. `real`: real
+    wherever it has a value, and SymPy can see it; `terms`: how many it multiplies out to, real and
+    imaginary parts apart; `widest`: the most terms of any part of it.
     """
 
     value: float | None
@@ -79,7 +81,9 @@ class Facts:
     load: int
     reach: int
     log_load: int
-    branches: int
+    real: bool
+    terms: int
+    widest: int
 
 
 class Builder:
@@ -263,7 +267,7 @@ class Builder:
         facts = self._structure(node, [self._facts[part] for part in node.args], column)
         if facts.size > self.limits.size:
             raise InputError(f"the formula has more than {self.limits.size} operations written out", column=column)
-        if facts.branches > self.limits.branches:
+        if not facts.real and facts.widest > self.limits.spread:
             raise InputError(
                 "this is too large for something that is not real everywhere by its form: write it so that the"
                 " arguments of log, sqrt, asin, acos, ... are plainly in their domains",
@@ -292,7 +296,10 @@ class Builder:
             load, reach, log_load = 0, 1, max(parts[0].load, log_load)
         elif isinstance(node, sympy.Function) and not isinstance(node, _TRANSPARENT):
             load, reach = 0, 1
-        return Facts(value, size, load, reach, log_load, _branches(node, parts))
+        real = _is_real(node, parts)
+        terms = min(_terms(node, parts, real), _MANY)
+        widest = max([terms, *(part.widest for part in parts)])
+        return Facts(value, size, load, reach, log_load, real, terms, widest)
 
     def _check_exponent(self, base: Facts, exponent: Facts, column: int | None) -> None:
         if base.value is None and exponent.value is not None and abs(exponent.value) > self.limits.power:
@@ -325,22 +332,22 @@ class Builder:
         return float(number)
 
 
-def _branches(node: sympy.Basic, parts: Sequence[Facts]) -> int:
-    """How many terms SymPy would split `node` into to find its real part; see `Facts`."""
-    counts = [part.branches for part in parts]
-    real_parts = all(count == 1 for count in counts)
-    if not isinstance(node, sympy.Expr):
-        return sum(counts) if not real_parts else 1
-    power = isinstance(node, sympy.Pow) and node.exp.is_Integer
-    if real_parts and (not counts or power or isinstance(node, (sympy.Add, sympy.Mul))):
-        return 1
-    # The question is cheap only where every part is known to be real.
-    if real_parts and node.is_extended_real:
-        return 1
-    if isinstance(node, (sympy.Add, sympy.Piecewise)):
-        return max(2, sum(counts))
+def _is_real(node: sympy.Basic, parts: Sequence[Facts]) -> bool:
+    if not all(part.real for part in parts):
+        return False
+    if not parts or not isinstance(node, sympy.Expr) or isinstance(node, (sympy.Add, sympy.Mul, ExprCondPair)):
+        return True
+    # SymPy answers cheaply where every part is known to be real; elsewhere it would split them.
+    return bool(isinstance(node, sympy.Pow) and node.exp.is_Integer) or bool(node.is_extended_real)
+
+
+def _terms(node: sympy.Basic, parts: Sequence[Facts], real: bool) -> int:
+    if isinstance(node, sympy.Add):
+        return sum(part.terms for part in parts)
     if isinstance(node, sympy.Mul):
-        return max(2, math.prod(counts))
-    if power:
-        return (abs(int(node.exp)) + 1) * counts[0]
-    return 2 * math.prod(counts)
+        return math.prod(part.terms for part in parts)
+    own = 1 if real else 2
+    if isinstance(node, sympy.Pow) and node.exp.is_Rational:
+        power = abs(int(node.exp.p)) // int(node.exp.q)
+        return own * math.comb(parts[0].terms + power - 1, power) if power <= _MANY else _MANY
+    return own

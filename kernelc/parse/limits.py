@@ -17,10 +17,10 @@ class Limits:
     `text_length` in characters; `nesting` in levels (a sum or product of many terms is one level);
     `nodes` of the text's tree; `digits` and `decimal_exponent` of a literal; `power`: the largest
     |n| in x**n with a variable x other than an exponential; `bits` of any integer that arises (2048
-    bits: 616 digits); `size` of the SymPy tree in nodes, every repetition counted; `extremes`: the arguments of
-    one Max or Min, nested ones included (SymPy compares each with each); `branches`: terms of the
-    real and imaginary parts of what SymPy cannot see to be real; `seconds` of wall-clock time, checked
-    between nodes.
+    bits: 616 digits); `size` of the SymPy tree in nodes, every repetition counted; `extremes`: the
+    arguments of one Max or Min, nested ones included (SymPy compares each with each); `spread`: terms
+    that any part of something not plainly real multiplies out to (SymPy multiplies out to split it);
+    `seconds` of wall-clock time, checked between nodes.
     """
 
     text_length: int = 4096
@@ -32,7 +32,7 @@ class Limits:
     bits: int = 2048
     size: int = 5000
     extremes: int = 16
-    branches: int = 200
+    spread: int = 200
     name_length: int = 64
     seconds: float = 5.0
 

@@ -1,4 +1,7 @@
-"""The slow proof: every row to many digits at many points. Run: python -m tests.closedform.prove_all [DIGITS] [SAMPLES]."""
+"""The slow proof: every row to many digits at many points.
+
+Run: python -m tests.closedform.prove_all [DIGITS] [SAMPLES]
+"""
 
 from __future__ import annotations
 

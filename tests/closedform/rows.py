@@ -60,5 +60,8 @@ BEYOND: dict[str, sympy.Expr] = {
     "damped_wave": exp(t / 2) * sin(t),
     "growing": exp(t**2 / 8),
 }
+#: the inner members of the long families
+INNER = {f"{family}_{k}" for family in ("hermite", "monomial", "polynomial") for k in range(1, 10)} - {"polynomial_6"}
+INNER |= {f"rectified_monomial_{k}" for k in (1, 4, 5, 6, 7, 8, 9)}
 JUMPS: dict[str, sympy.Expr] = {"step": Heaviside(t), "shifted_step": Heaviside(t - 1)}
 ALL = {**TABLE, **BEYOND}

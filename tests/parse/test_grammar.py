@@ -44,6 +44,8 @@ def read(text: str, **parameters: ParameterValue) -> sympy.Expr:
         ("E^t", sympy.exp(t)),
         ("exp(t)^300", sympy.exp(300 * t)),
         ("t ^ 256", t**256),
+        ("1/t^256", t**-256),
+        ("t*sin(1e99)", t * sympy.sin(10**99)),
     ],
 )
 def test_operators_bind_as_in_python_and_caret_is_power(text: str, expected: sympy.Expr) -> None:

@@ -55,6 +55,7 @@ def test_nasty_texts_end_soon_and_raise_nothing_else(number: int) -> None:
         ("max(t, max(sin(t), cos(t)))", "max(t, max(" + ",".join(f"sin({k}*t)" for k in range(1, 17)) + "))",
          "nested ones included"),
         ("sign(acos(t)^16)", "sign(acos(t)^200)", "not real everywhere by its form"),
+        ("sinh(t + log(t))^9", "sinh((sin(t) + exp(t) + t)^90*log(t))", "not real everywhere by its form"),
         ("elu(sin(t))", "elu(sin(t if t > 0 else 2*t))", "in turn"),
     ],
 )  # fmt: skip

@@ -33,7 +33,7 @@ from tests.reference.quadrature import (
     DisagreementError,
     Function,
     PanelDual,
-    PolarDual,
+    PolarCheck,
     Real,
     SmoothDual,
 )
@@ -49,7 +49,7 @@ CLOSED = "closed form or one-dimensional integral (closed_forms.py)"
 TRAPEZOID = "two-dimensional trapezoidal rule in (u, v), step refined by 0.7 until it agrees with the other value"
 COARSER = "the same rule at 1/0.7 times the step and another range"
 PANELS = "two-dimensional Gauss-Legendre rule in (u, v), panels meeting at the breakpoints, {} nodes a panel"
-POLAR = "double-exponential rules in polar coordinates"
+POLAR = "double-exponential rules in polar coordinates, step refined until it agrees with the other value"
 
 Roads = tuple[str, str, Callable[[Real], tuple[Real, Real]]]
 
@@ -67,8 +67,8 @@ def roads(activation: Activation, f: Function, closed: Dual | None, variance: Re
             return TRAPEZOID, COARSER, smooth.values
         return CLOSED, TRAPEZOID, lambda rho: confirmed(smooth, closed(variance, rho), rho)
     if closed is not None and activation.kind in ("singular_at_zero", "kink_at_zero"):
-        polar = PolarDual(scaled)
-        return CLOSED, POLAR, lambda rho: (closed(variance, rho), polar.value(rho))
+        polar = PolarCheck(scaled)
+        return CLOSED, POLAR, lambda rho: confirmed(polar, closed(variance, rho), rho)
     if activation.kind == "singular_at_zero":
         raise ValueError(f"{activation.name}: singular at 0 and no closed form")
     first, second = (PanelDual(scaled, activation.spacing() / s, setting) for setting in PANEL_SETTINGS)
@@ -76,14 +76,14 @@ def roads(activation: Activation, f: Function, closed: Dual | None, variance: Re
     if closed is not None:
         return CLOSED, names[0], lambda rho: (closed(variance, rho), first.value(rho))
     if activation.kind == "kink_at_zero":
-        polar = PolarDual(scaled)
-        return names[0], POLAR, lambda rho: (first.value(rho), polar.value(rho))
+        polar = PolarCheck(scaled)
+        return names[0], POLAR, lambda rho: confirmed(polar, first.value(rho), rho)
     return names[1], names[0], lambda rho: (second.value(rho), first.value(rho))
 
 
-def confirmed(smooth: SmoothDual, value: Real, rho: Real) -> tuple[Real, Real]:
-    """A closed form's value and the quadrature's."""
-    return value, smooth.confirmation(rho, value)
+def confirmed(road: SmoothDual | PolarCheck, value: Real, rho: Real) -> tuple[Real, Real]:
+    """A value and the one that another road confirms it by."""
+    return value, road.confirmation(rho, value)
 
 
 def agreed_text(value: Real, other: Real, scale: Real, where: str) -> str:

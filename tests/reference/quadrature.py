@@ -264,7 +264,7 @@ class PolarDual:
     (u v < 0), |u| = R sin(alpha) and |v| = R sin(W - alpha), 0 < alpha < W.
     """
 
-    def __init__(self, f: Function, step: str = "0.045") -> None:
+    def __init__(self, f: Function, step: str) -> None:
         self._f = f
         self._rule = tanh_sinh_halves(mp.mpf(step))
         self._radii = radial_rule(mp.mpf(step))
@@ -295,3 +295,21 @@ class PolarDual:
         if rho < 1:
             total += 2 * self._wedge(theta, -1, 1)
         return total / (2 * mp.pi)
+
+
+class PolarCheck:
+    """The polar road, its step refined until it agrees with a value from elsewhere."""
+
+    steps = ("0.045", "0.032", "0.023")
+
+    def __init__(self, f: Function) -> None:
+        self._duals = [PolarDual(f, step) for step in self.steps]
+
+    def confirmation(self, rho: Real, target: Real) -> Real:
+        """The first value that agrees with `target` to `AGREEMENT`, else the one at the last step."""
+        value = target
+        for dual in self._duals:
+            value = dual.value(rho)
+            if abs(value - target) <= mp.mpf(AGREEMENT) * (abs(target) + mp.mpf("1e-3")):
+                break
+        return value

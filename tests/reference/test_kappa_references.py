@@ -47,9 +47,11 @@ def test_entry_is_complete(activation: Activation, variance: str) -> None:
             # Cauchy-Schwarz
             assert abs(mp.mpf(text)) <= moment * (1 + mp.mpf(10) ** -14)
             # trailing zeros are not written, and values far below the moment carry fewer digits
-            assert significant_digits(text) >= LEAST_DIGITS - 4 or mp.mpf(text) * 10**6 % 1 == 0 or abs(
-                mp.mpf(text)
-            ) < moment / 1000
+            assert (
+                significant_digits(text) >= LEAST_DIGITS - 4
+                or mp.mpf(text) * 10**6 % 1 == 0
+                or abs(mp.mpf(text)) < moment / 1000
+            )
 
 
 @pytest.mark.parametrize(("activation", "variance"), KEYS, ids=IDS)

@@ -1,0 +1,114 @@
+"""Checks of what a caller passes in: every refusal is a ValueError that names the argument.
+
+Part of every generated package, copied verbatim; it needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any, SupportsFloat, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+DoubleArray = npt.NDArray[np.float64]
+
+#: |rho| may exceed 1 by this many spacings of its dtype (rounding of a dot product) and is then clipped.
+DOMAIN_SLACK_ULPS = 4
+
+
+class RefusedError(ValueError):
+    """What was asked for does not exist for this activation (an infinite or unproved derivative kernel)."""
+
+
+def as_floats(name: str, value: npt.ArrayLike) -> FloatArray:
+    """`value` as a float32 or float64 array of native byte order; the input is never modified.
+
+    float32 and float64 keep their type; booleans, integers and float16 become float64 (exactly, up
+    to 2^53). Extended precision is refused rather than rounded in silence.
+
+    Raises:
+        ValueError: naming `name`, for complex, extended, textual, masked or object data, NaN, infinity.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError(f"{name}: masked arrays are not accepted, fill the masked entries first")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: not a rectangular array of numbers ({error})") from None
+    kind = array.dtype.kind
+    if kind not in "biuf":
+        raise ValueError(f"{name}: expected real numbers, got an array of dtype {array.dtype}")
+    if kind == "f" and array.dtype.itemsize > np.dtype(np.float64).itemsize:
+        raise ValueError(f"{name}: dtype {array.dtype} is not supported, convert it to float64")
+    single = kind == "f" and array.dtype.itemsize == np.dtype(np.float32).itemsize
+    result: FloatArray = np.asarray(array, dtype=np.float32 if single else np.float64)
+    if not bool(np.isfinite(result).all()):
+        raise ValueError(f"{name}: contains NaN or infinity")
+    return result
+
+
+def as_rows(name: str, value: npt.ArrayLike) -> FloatArray:
+    """`value` as an (n, d) float array, n >= 1 and d >= 1, one input a row.
+
+    Raises:
+        ValueError: naming `name`, for any other shape and for what `as_floats` refuses.
+    """
+    rows = as_floats(name, value)
+    if rows.ndim != 2:
+        raise ValueError(f"{name}: expected a 2-D array of shape (n, d), got shape {rows.shape}")
+    if rows.size == 0:
+        raise ValueError(f"{name}: expected at least one row and one column, got shape {rows.shape}")
+    return rows
+
+
+def as_correlation(name: str, value: npt.ArrayLike) -> FloatArray:
+    """`value` as correlations in [-1, 1]; at most 4 spacings outside, which are clipped.
+
+    Raises:
+        ValueError: naming `name`, for values outside and for what `as_floats` refuses.
+    """
+    rho = as_floats(name, value)
+    if rho.size == 0:
+        return rho
+    low, high = float(rho.min()), float(rho.max())
+    limit = 1.0 + DOMAIN_SLACK_ULPS * float(np.finfo(rho.dtype).eps)
+    if low < -limit or high > limit:
+        raise ValueError(f"{name}: correlations lie in [-1, 1], got values in [{low!r}, {high!r}]")
+    if low < -1.0 or high > 1.0:
+        return np.clip(rho, -1.0, 1.0)
+    return rho
+
+
+def as_depth(name: str, value: SupportsIndex) -> int:
+    """A number of hidden layers, at least 1.
+
+    Raises:
+        ValueError: naming `name`, where `value` is no integer (booleans are none) or below 1.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
+    try:
+        depth = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}") from None
+    if depth < 1:
+        raise ValueError(f"{name}: expected an integer of at least 1, got {depth}")
+    return depth
+
+
+def as_scale(name: str, value: SupportsFloat, *, zero: bool) -> float:
+    """A standard deviation as a float: finite, positive (or zero, where `zero` allows it).
+
+    Raises:
+        ValueError: naming `name`, for anything else.
+    """
+    try:
+        scale = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name}: expected a real number, got {value!r}") from None
+    if not math.isfinite(scale) or scale < 0.0 or (scale == 0.0 and not zero):
+        raise ValueError(f"{name}: expected a finite number {'>= 0' if zero else '> 0'}, got {scale!r}")
+    return scale
