@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -95,6 +94,8 @@ def _specified(
 def _expanded(traits: ActivationTraits, options: CompileOptions) -> tuple[int, HermiteExpansion]:
     """The degree to keep and the expansion to beyond it; --tol is searched for with growing degrees."""
     last = _KINKED_DEGREE if traits.breakpoints else _SMOOTH_DEGREE
+    if traits.growth is not None and traits.growth.quadratic > 0:
+        last = MAX_DEGREE  # sigma^2 reaches too far out for quadrature in doubles: the series must do
     if options.tol is None:
         kept = DEFAULT_DEGREE if options.degree is None else options.degree
         return kept, expand(traits, options.variance, kept, max(last, kept), options.precision)
@@ -155,7 +156,7 @@ def _variance(value: str | Fraction | float) -> Fraction:
 
 def versions() -> dict[str, str]:
     """Versions that the bytes depend on."""
-    found = {"kernelc": __version__, "python": ".".join(platform.python_version_tuple()[:2])}
+    found = {"kernelc": __version__}
     for package in ("sympy", "mpmath", "numpy", "python-flint"):
         try:
             found[package] = version(package)

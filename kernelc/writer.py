@@ -187,10 +187,12 @@ def _foreign_files(folder: Path, files: set[str]) -> list[str]:
 
 
 def _says_generated(path: Path) -> bool:
+    """Whether a file names kernelc near its start, or is empty (py.typed): nothing of a user is lost with it."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return b"kernelc" in file.read(1000)
+        start = file.read(1000)
+    return not start or b"kernelc" in start
 
 
 def _inner_path(path: str) -> str:

@@ -3,14 +3,13 @@
 #
 # command:    kernelc compile 'A*Min(t, 0) + B*Max(t, 0)' --name abrelu --param A=-1/4 --param B=3/2
 # expression: A*Min(t, 0) + B*Max(t, 0)
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 #
 # status: certified (every integral is enclosed in balls with analyticity checked, the tails by a
 #     proved growth bound)
 # kappa_series: |error| on [-1, 1], total bound 0.00025139134444931717 (float64),
 #     0.00026496537243862343 (float32); truncation 0.0002513913444241566
-# kappa: theta_chebyshev, error_estimate 1.15e-15 of its value at 1
+# kappa: theta_chebyshev, error_estimate 1e-15 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 0.04867419259551005 (float64),
 #     0.04868719803072201 (float32); truncation 0.04867419259548593
 # kappa_dot: theta_chebyshev, error_estimate 1e-15 of its value at 1

@@ -4,8 +4,7 @@
 # command:    kernelc compile 'Piecewise((t, t >= 0), (A*(exp(t) - 1), True))' --name elu --param
 #     A=1
 # expression: Piecewise((t, t >= 0), (A*(exp(t) - 1), True))
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 #
 # status: certified (every integral is enclosed in balls with analyticity checked, the tails by a
 #     proved growth bound)
@@ -14,7 +13,7 @@
 # kappa: theta_chebyshev, error_estimate 1e-15 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 8.133622709973592e-05 (float64),
 #     8.918029467576667e-05 (float32); truncation 8.133622708516587e-05
-# kappa_dot: theta_chebyshev, error_estimate 1.83e-15 of its value at 1
+# kappa_dot: theta_chebyshev, error_estimate 1e-15 of its value at 1
 """Dual kernel, NNGP and NTK of the activation elu, compiled by kernelc at variance 1.0.
 
 It needs NumPy alone. float32 in, float32 out; float64 in, float64 out; integers, booleans and float16

@@ -1,3 +1,4 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
 """Polynomials of one variable evaluated together, with one small matrix product for their inner sums.
 
 Paterson and Stockmeyer (1973), "On the number of nonscalar multiplications necessary to evaluate

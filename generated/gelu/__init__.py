@@ -3,14 +3,13 @@
 #
 # command:    kernelc compile 't/2*(1 + erf(t/sqrt(2)))' --name gelu
 # expression: t/2*(1 + erf(t/sqrt(2)))
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 #
 # status: certified (every integral is enclosed in balls with analyticity checked, the tails by a
 #     proved growth bound)
 # kappa_series: |error| on [-1, 1], total bound 9.258468020551426e-15 (float64),
 #     4.993058186704144e-06 (float32); truncation 1.4867660181376122e-22
-# kappa: power_series, error_bound 2.1e-14 of its value at 1
+# kappa: power_series, error_bound 2.11e-14 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 9.92142334690944e-15 (float64),
 #     5.352716148973909e-06 (float32); truncation 9.909652949747719e-21
 # kappa_dot: power_series, error_bound 2.27e-14 of its value at 1

@@ -3,17 +3,16 @@
 #
 # command:    kernelc compile '(t**2 - 1)/sqrt(2)' --name hermite_2
 # expression: (t**2 - 1)/sqrt(2)
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 #
 # status: certified (every integral is enclosed in balls with analyticity checked, the tails by a
 #     proved growth bound)
 # kappa_series: |error| on [-1, 1], total bound 2.1760371282653545e-14 (float64),
 #     1.1742252899636104e-05 (float32); truncation 0.0
-# kappa: power_series, error_bound 1.44e-15 of its value at 1
+# kappa: power_series, error_bound 1.45e-15 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 4.352074256530709e-14 (float64),
 #     2.3484505799272207e-05 (float32); truncation 0.0
-# kappa_dot: power_series, error_bound 9.99e-16 of its value at 1
+# kappa_dot: power_series, error_bound 1e-15 of its value at 1
 """Dual kernel, NNGP and NTK of the activation hermite_2, compiled by kernelc at variance 1.0.
 
 It needs NumPy alone. float32 in, float32 out; float64 in, float64 out; integers, booleans and float16

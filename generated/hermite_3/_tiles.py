@@ -1,3 +1,4 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
 """One tile of a kernel matrix: from unit rows through every layer, in one thread's scratch memory.
 
 A tile is small enough to stay in a second-level cache, and its matrix product is a stack of products

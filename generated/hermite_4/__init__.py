@@ -3,8 +3,7 @@
 #
 # command:    kernelc compile '(t**4 - 6*t**2 + 3)/sqrt(24)' --name hermite_4
 # expression: (t**4 - 6*t**2 + 3)/sqrt(24)
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 #
 # status: certified (every integral is enclosed in balls with analyticity checked, the tails by a
 #     proved growth bound)

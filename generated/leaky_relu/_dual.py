@@ -1,3 +1,4 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
 """The dual kernel T(q11, q12, q22) and its derivative Tdot at variances other than the compiled one.
 
 Part of every generated package, copied verbatim; it needs NumPy alone.

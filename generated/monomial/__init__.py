@@ -3,8 +3,7 @@
 #
 # command:    kernelc compile 't**3' --name monomial
 # expression: t**3
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 #
 # status: certified (every integral is enclosed in balls with analyticity checked, the tails by a
 #     proved growth bound)
@@ -13,7 +12,7 @@
 # kappa: power_series, error_bound 1.89e-15 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 5.875300246316457e-13 (float64),
 #     0.0003170408282901748 (float32); truncation 0.0
-# kappa_dot: power_series, error_bound 1.44e-15 of its value at 1
+# kappa_dot: power_series, error_bound 1.45e-15 of its value at 1
 """Dual kernel, NNGP and NTK of the activation monomial, compiled by kernelc at variance 1.0.
 
 It needs NumPy alone. float32 in, float32 out; float64 in, float64 out; integers, booleans and float16

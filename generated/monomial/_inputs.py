@@ -1,3 +1,4 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
 """Checks of what a caller passes in: every refusal is a ValueError that names the argument.
 
 Part of every generated package, copied verbatim; it needs NumPy alone.

@@ -3,8 +3,7 @@
 #
 # command:    kernelc compile 't**3' --name monomial
 # expression: t**3
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 """Tables of the dual kernel; see the run-time modules for how they are evaluated."""
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
 #
 # command:    kernelc compile 'Heaviside(t)' --name rectified_monomial_0
 # expression: Heaviside(t)
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 """Tables of the dual kernel; see the run-time modules for how they are evaluated."""
 
 from __future__ import annotations
@@ -89,8 +88,8 @@ KAPPA_DIRECT = ThetaTable(
     ),
     rows=(
         (
-            0.25,
-            -0.25,
+            0.24999999999999997,
+            -0.24999999999999997,
         ),
     ),
     basis="monomial",
@@ -101,7 +100,7 @@ KAPPA = DualTables(
     direct=KAPPA_DIRECT,
     series=KAPPA_SERIES,
     at_one=0.5,
-    at_minus_one=0.0,
+    at_minus_one=1.9490859162600868e-17,
 )
 
 DROP = ThetaTable(
@@ -111,7 +110,7 @@ DROP = ThetaTable(
     ),
     rows=(
         (
-            0.15915494309189535,
+            0.15915494309189532,
         ),
     ),
     basis="monomial",

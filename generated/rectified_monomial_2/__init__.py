@@ -3,14 +3,13 @@
 #
 # command:    kernelc compile 't**2*Heaviside(t)' --name rectified_monomial_2
 # expression: t**2*Heaviside(t)
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 #
 # status: certified (every integral is enclosed in balls with analyticity checked, the tails by a
 #     proved growth bound)
 # kappa_series: |error| on [-1, 1], total bound 3.2518024601661175e-06 (float64),
 #     2.0865143593493305e-05 (float32); truncation 3.251802427479398e-06
-# kappa: theta_chebyshev, error_estimate 1.04e-15 of its value at 1
+# kappa: theta_chebyshev, error_estimate 1e-15 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 0.00032834787847512613 (float64),
 #     0.0003518285286870571 (float32); truncation 0.0003283478784315514
 # kappa_dot: theta_chebyshev, error_estimate 1e-15 of its value at 1

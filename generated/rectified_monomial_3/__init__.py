@@ -3,17 +3,16 @@
 #
 # command:    kernelc compile 't**3*Heaviside(t)' --name rectified_monomial_3
 # expression: t**3*Heaviside(t)
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 #
 # status: certified (every integral is enclosed in balls with analyticity checked, the tails by a
 #     proved growth bound)
 # kappa_series: |error| on [-1, 1], total bound 3.239889304092273e-07 (float64),
 #     8.83908817101192e-05 (float32); truncation 3.2398876715540556e-07
-# kappa: theta_chebyshev, error_estimate 1.42e-15 of its value at 1
+# kappa: theta_chebyshev, error_estimate 1e-15 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 2.9266222141107088e-05 (float64),
 #     0.00018778629234105176 (float32); truncation 2.926622184731458e-05
-# kappa_dot: theta_chebyshev, error_estimate 1.05e-15 of its value at 1
+# kappa_dot: theta_chebyshev, error_estimate 1e-15 of its value at 1
 """Dual kernel, NNGP and NTK of the activation rectified_monomial_3, compiled by kernelc at variance 1.0.
 
 It needs NumPy alone. float32 in, float32 out; float64 in, float64 out; integers, booleans and float16

@@ -1,3 +1,4 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
 """What each layer of a network does to the rows, in float64, before any pair is looked at.
 
 Every covariance is carried as s_i s_j rho_ij with rho_ii = 1 and one scale s_i a row, so that norms from

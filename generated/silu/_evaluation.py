@@ -1,3 +1,4 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
 """Evaluation of a dual kernel from its tables, in place and in blocks that stay in cache.
 
 kappa(rho) = E[f(u) f(v)] for a centred Gaussian pair of one variance and correlation rho = cos(theta).

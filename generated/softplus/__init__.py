@@ -3,8 +3,7 @@
 #
 # command:    kernelc compile 'log(1 + exp(t))' --name softplus
 # expression: log(1 + exp(t))
-# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python 3.11, python-flint 0.9.0, sympy
-#     1.14.0
+# versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
 #
 # status: certified (every integral is enclosed in balls with analyticity checked, the tails by a
 #     proved growth bound)

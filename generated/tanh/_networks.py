@@ -1,3 +1,4 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
 """NNGP and NTK kernel matrices of fully connected networks, tile by tile, on all cores.
 
     K_0 = w^2 <x, y> + b^2,          Theta_0 = K_0

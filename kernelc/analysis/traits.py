@@ -62,9 +62,11 @@ def analyse(spec: ActivationSpec, variance: Fraction) -> ActivationTraits:
 
 def _range_limit(growth: Growth | None, variance: Fraction) -> Fraction:
     """How far breakpoints are looked for: beyond it lies less than exp(-400) of sigma^2."""
-    slack = 1.0 if growth is None else min(1.0, float(1 - 4 * growth.quadratic * variance))
+    slack = Fraction(1) if growth is None else min(Fraction(1), 1 - 4 * growth.quadratic * variance)
+    if slack <= 0:  # refused later, with the growth as the reason
+        slack = Fraction(1)
     beyond = Fraction(0) if growth is None else growth.beyond
-    return max(Fraction(ceil(_REACH * sqrt(float(variance) / slack))), beyond + 1)
+    return max(Fraction(ceil(_REACH * sqrt(float(variance / slack)))), beyond + 1)
 
 
 def _require_slow_growth(f: sympy.Expr, growth: Growth | None, variance: Fraction) -> None:

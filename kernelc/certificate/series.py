@@ -104,7 +104,9 @@ def _direct(direct: DirectDual, moment: float) -> dict[str, Any]:
     evaluation = direct.evaluation
     if isinstance(evaluation, PowerSeries):
         rounding = double_above(evaluation_bound(evaluation.coefficients, "float64") / arb(moment))
-        literal = double_above(arb(len(evaluation.coefficients)) * arb(2) ** -53)
+        # Each literal is within half a unit in the last place, and the emitted code may leave out leading terms
+        # below 2^-59 of the sum.
+        literal = double_above(arb(len(evaluation.coefficients)) * arb(2) ** -53 + arb(2) ** -59)
         statement: dict[str, Any] = {
             "method": "power_series",
             "terms": len(evaluation.coefficients),

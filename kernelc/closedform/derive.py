@@ -10,7 +10,8 @@ import sympy
 from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22
 from kernelc.closedform.normal_form import normal_form
 from kernelc.closedform.pairs import expectation
-from kernelc.closedform.piece import Piece
+from kernelc.closedform.piece import Piece, tidied
+from kernelc.closedform.price import integrated
 from kernelc.closedform.terms import OutsideClassError, Terms, differentiate
 
 #: rho and the common variance q, in which kappa is written
@@ -26,7 +27,8 @@ class ClosedForm:
     `kappa_dot` in `RHO` at the common variance `VARIANCE`. `dual_dot` is None exactly where
     `dot_refused` says why the derivative's kernel is infinite. `conditions` must hold of q11, q22 and
     the parameters (empty: all positive variances). `pieces`, `dot_pieces` are the summands, from which
-    a stable evaluation is lowered; `terms` is the activation's normal form.
+    a stable evaluation is lowered; `terms` is the activation's normal form (empty where Price's theorem
+    served), `derivative_terms` the derivative's.
     """
 
     dual: sympy.Expr
@@ -56,27 +58,43 @@ def derive(expression: sympy.Expr) -> ClosedForm | NoClosedForm:
     derivation, not yet a proof: `prove` compares it with an independent quadrature.
     """
     try:
-        terms = normal_form(expression)
-        pieces = expectation(terms)
-        derived, jumps = differentiate(terms)
-        refused = _jump_reason(jumps)
-        dot_pieces = () if refused else expectation(derived)
+        parts = _derive(expression)
     except OutsideClassError as error:
         return NoClosedForm(str(error))
-    dual = assemble(pieces)
-    dual_dot = None if refused else assemble(dot_pieces)
     return ClosedForm(
-        dual=dual,
-        dual_dot=dual_dot,
-        dot_refused=refused,
-        kappa=on_the_sphere(pieces),
-        kappa_dot=None if refused else on_the_sphere(dot_pieces),
-        conditions=_conditions(terms),
-        terms=terms,
-        derivative_terms=() if refused else derived,
-        pieces=pieces,
-        dot_pieces=dot_pieces,
+        dual=assemble(parts.pieces),
+        dual_dot=None if parts.refused else assemble(parts.dot_pieces),
+        dot_refused=parts.refused,
+        kappa=on_the_sphere(parts.pieces),
+        kappa_dot=None if parts.refused else on_the_sphere(parts.dot_pieces),
+        conditions=_conditions(parts.terms or parts.derived),
+        terms=parts.terms,
+        derivative_terms=() if parts.refused else parts.derived,
+        pieces=parts.pieces,
+        dot_pieces=parts.dot_pieces,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    terms: Terms
+    derived: Terms
+    refused: str | None
+    pieces: tuple[Piece, ...]
+    dot_pieces: tuple[Piece, ...]
+
+
+def _derive(expression: sympy.Expr) -> _Parts:
+    """By the normal form of sigma; where there is none, by that of sigma' and Price's theorem."""
+    try:
+        terms = normal_form(expression)
+    except OutsideClassError as error:
+        pieces, dot_pieces, derived = integrated(expression, str(error))
+        return _Parts((), derived, None, pieces, dot_pieces)
+    pieces = expectation(terms)
+    derived, jumps = differentiate(terms)
+    refused = _jump_reason(jumps)
+    return _Parts(terms, derived, refused, pieces, () if refused else expectation(derived))
 
 
 def _jump_reason(jumps: Mapping[sympy.Expr, sympy.Expr]) -> str | None:
@@ -102,7 +120,7 @@ def _collected(pieces: tuple[Piece, ...], values: Mapping[sympy.Expr, sympy.Expr
     sums: dict[sympy.Expr, sympy.Expr] = {}
     for piece in pieces:
         bare = piece.factor_expression().subs(values)
-        coefficient = sympy.factor(piece.coefficient.subs(values))
+        coefficient = tidied(piece.coefficient.subs(values))
         sums[bare] = sums.get(bare, sympy.S.Zero) + coefficient
     return sympy.Add(*(coefficient * bare for bare, coefficient in sums.items()))
 

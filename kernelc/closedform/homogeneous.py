@@ -22,9 +22,9 @@ import sympy
 
 from kernelc.closedform.normal import Array, difference_of_products
 from kernelc.closedform.terms import Term, Terms
-from kernelc.model import VARIABLE
 
 _HIGHEST = 26
+_COUNT = _HIGHEST + 1
 #: relative size of what is cut off
 _NEGLIGIBLE = 2e-17
 _LARGEST = 1.0 / 64
@@ -100,7 +100,7 @@ def expand(terms: Terms) -> HomogeneousSeries | None:
     breakpoints = [abs(float(t.gate.threshold)) for t in terms if t.gate is not None and t.gate.sharp]
     nearest = min((b for b in breakpoints if b > 0), default=float("inf"))
     with mpmath.workdps(50):
-        sides = [[mpmath.mpf(0)] * (_HIGHEST + 1) for _ in (0, 1)]
+        sides = [[mpmath.mpf(0)] * _COUNT for _ in (0, 1)]
         for term in terms:
             taylor = _taylor(term)
             for side, direction in ((0, 1), (1, -1)):
@@ -130,15 +130,39 @@ def _open(term: Term, direction: int) -> bool:
 
 
 def _taylor(term: Term) -> list[mpmath.mpf]:
-    """Taylor coefficients at 0 of the term without its sharp gate."""
+    """Taylor coefficients at 0 of the term without its sharp gate, by products of known series."""
+    fields = (term.coefficient, term.quadratic, term.linear, term.frequency, term.phase, term.center)
+    scale, quadratic, linear, frequency, phase, center = map(_number, fields)
+    series = _gaussian(quadratic, linear)
+    if frequency != 0:
+        wave = [mpmath.cos(phase + k * mpmath.pi / 2) * frequency**k / mpmath.factorial(k) for k in range(_COUNT)]
+        series = _product(series, wave)
+    for _ in range(term.power):
+        series = _product(series, [-center, mpmath.mpf(1)])
     gate = term.gate
-    if gate is not None and gate.sharp:
-        term = Term(
-            term.coefficient, term.power, term.quadratic, term.linear, term.frequency, term.phase, None, term.center
-        )
-    function = sympy.lambdify(VARIABLE, term.expression(), "mpmath")
-    with mpmath.workdps(120):
-        return [+c for c in mpmath.taylor(function, 0, _HIGHEST)]
+    if gate is not None and not gate.sharp:
+        noise, threshold = _number(gate.noise), _number(gate.threshold)
+        density = _gaussian(-1 / (2 * noise), threshold / noise)
+        peak = gate.side * mpmath.npdf(threshold / mpmath.sqrt(noise)) / mpmath.sqrt(noise)
+        start = mpmath.ncdf(-gate.side * threshold / mpmath.sqrt(noise))
+        series = _product(series, [start, *(peak * density[k - 1] / k for k in range(1, _COUNT))])
+    return [scale * c for c in series]
+
+
+def _number(value: sympy.Expr) -> mpmath.mpf:
+    return mpmath.mpf(sympy.N(value, mpmath.mp.dps))
+
+
+def _gaussian(quadratic: mpmath.mpf, linear: mpmath.mpf) -> list[mpmath.mpf]:
+    """exp(quadratic t^2 + linear t): k c_k = linear c_{k-1} + 2 quadratic c_{k-2}."""
+    series = [mpmath.mpf(1), linear]
+    for k in range(2, _COUNT):
+        series.append((linear * series[k - 1] + 2 * quadratic * series[k - 2]) / k)
+    return series
+
+
+def _product(left: list[mpmath.mpf], right: list[mpmath.mpf]) -> list[mpmath.mpf]:
+    return [mpmath.fsum(left[i] * right[k - i] for i in range(k + 1) if k - i < len(right)) for k in range(_COUNT)]
 
 
 def _cut(sizes: list[float], variance: float) -> int | None:

@@ -15,7 +15,7 @@ import sympy
 
 from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22
 from kernelc.closedform.instructions import FloatProgram, Instruction, Operation
-from kernelc.closedform.piece import Piece, merged
+from kernelc.closedform.piece import Piece, merged, tidied
 
 #: variances below this are raised to it, so that no ratio of them is 0/0
 SMALLEST = 1e-150
@@ -231,7 +231,7 @@ def _central(piece: Piece) -> list[Piece]:
 
 
 def _coefficient(builder: Builder, piece: Piece) -> int:
-    return builder.lower(_about_one(sympy.factor(piece.coefficient)) / sympy.sqrt(piece.root))
+    return builder.lower(_about_one(tidied(piece.coefficient)) / sympy.sqrt(piece.root))
 
 
 def _about_one(coefficient: sympy.Expr) -> sympy.Expr:
@@ -335,16 +335,16 @@ def _hyperbolic(builder: Builder, piece: Piece, mirror: Piece) -> list[int]:
     decay = builder.operate("expm1", builder.lower(-2 * size))
     scale = builder.operate("exp", builder.lower(larger))
     summands = []
-    even_part = sympy.expand(piece.coefficient + mirror.coefficient)
-    odd_part = sympy.expand(piece.coefficient - mirror.coefficient)
+    even_part = tidied(piece.coefficient + mirror.coefficient)
+    odd_part = tidied(piece.coefficient - mirror.coefficient)
     half = builder.constant(0.5)
     if even_part != 0:
         cosh = builder.operate("mul", half, builder.operate("add", builder.constant(2.0), decay))
-        value = builder.lower(sympy.factor(even_part) / sympy.sqrt(piece.root))
+        value = builder.lower(even_part / sympy.sqrt(piece.root))
         summands.append(builder.operate("mul", value, builder.operate("mul", scale, cosh)))
     if odd_part != 0:
         direction = builder.operate("sign", builder.lower(Q12 if grows else -Q12))
         sinh = builder.operate("mul", builder.operate("mul", builder.constant(-0.5), decay), direction)
-        value = builder.lower(sympy.factor(odd_part) / sympy.sqrt(piece.root))
+        value = builder.lower(odd_part / sympy.sqrt(piece.root))
         summands.append(builder.operate("mul", value, builder.operate("mul", scale, sinh)))
     return summands

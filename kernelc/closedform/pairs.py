@@ -144,6 +144,7 @@ class _Sum:
 
     algebra: Algebra
     pieces: Accumulated
+    finished: list[Piece]
 
     def add(self, element: FracElement, piece: Piece) -> None:
         """Add `element` times the piece."""
@@ -151,6 +152,7 @@ class _Sum:
 
     def finish(self) -> Iterator[Piece]:
         """The pieces with their coefficients multiplied out; those that cancel are gone."""
+        yield from self.finished
         for piece, element in self.pieces.items():
             coefficient = self.algebra.expression(element)
             if coefficient != 0 and sympy.expand(coefficient) != 0:
@@ -161,7 +163,7 @@ def expectation(terms: Terms) -> tuple[Piece, ...]:
     """E[f(u) f(v)] of a sum of terms. Raises `OutsideClassError` where a pair has no closed form."""
     groups = families(terms)
     algebra = Algebra.over(p for g in groups for p in g.parameters)
-    total = _Sum(algebra, {})
+    total = _Sum(algebra, {}, [])
     for f in groups:
         for g in groups:
             for frequencies, phase, weight in _waves(f, g):
@@ -201,7 +203,9 @@ def _add_pair(
         wave=algebra.reduced(law.wave) + phase,
     )
     present = [axis for axis in (0, 1) if both[axis] is not None]
-    if not present:
+    if not present and not (f.quadratic == 0 and g.quadratic == 0):
+        total.finished.extend(_moments_by_name(algebra, law, f, g, base))
+    elif not present:
         _add_wave(total, _contract(table_of_none(normal, powers, one), f, g, algebra)[0], base)
     elif len(present) == 1:
         edge = _edge(law, gates, present[0])
@@ -211,6 +215,34 @@ def _add_pair(
         raise OutsideClassError("a wave between two half-spaces needs a bivariate normal probability off the real line")
     else:
         _add_two(total, law, gates, (normal, powers, f, g), base)
+
+
+_NAMES = sympy.symbols("_real1 _imaginary1 _real2 _imaginary2 _s11 _s12 _s22", real=True)
+
+
+def _moments_by_name(algebra: Algebra, law: _Tilted, f: Family, g: Family, base: Piece) -> Iterator[Piece]:
+    """No half-space under a quadratic tilt: moments as polynomials in named means and covariances.
+
+    Only at the end are the names replaced, unexpanded: the tilted covariances have denominators, and
+    rational functions in them would grow without need.
+    """
+    coefficients = [c for family in (f, g) for _, c in family.polynomial]
+    local = Algebra.over([*_NAMES, f.center, g.center, *coefficients])
+    r1, i1, r2, i2, s11, s12, s22 = (local.element(name) for name in _NAMES)
+    centers = local.element(f.center), local.element(g.center)
+    mean = (r1 + local.unit * i1 - centers[0], r2 + local.unit * i2 - centers[1])
+    table = table_of_none(Normal(mean, ((s11, s12), (s12, s22))), (f.degree, g.degree), local.element(sympy.S.One))
+    named = _contract(table, f, g, local)[0]
+    parts = [part for m in law.mean for part in algebra.real_imaginary(m)]
+    values = [algebra.expression(e) for e in (*parts, law.s11, law.s12, law.s22)]
+    back = dict(zip(_NAMES, values, strict=True))
+    shift = sympy.S.Zero
+    for part in local.real_imaginary(named):
+        coefficient = local.expression(part).xreplace(back)
+        if coefficient != 0:
+            # -sin(w) = cos(w + pi/2)
+            yield replace(base, coefficient=base.coefficient * coefficient, wave=base.wave + shift)
+        shift = sympy.pi / 2
 
 
 def _contract(

@@ -61,13 +61,25 @@ def _probability(kind: Kind, arguments: tuple[sympy.Expr, ...]) -> sympy.Expr:
             return BivariateNormalCdf(n1 / sympy.sqrt(s1), n2 / sympy.sqrt(s2), covariance / sympy.sqrt(s1 * s2))
 
 
+_SHORT = 600
+
+
 def merged(pieces: Iterable[Piece]) -> list[Piece]:
     """Pieces whose constants became equal only after substitution."""
     sums: dict[Piece, sympy.Expr] = {}
     for piece in map(_without_constant_wave, pieces):
         key = replace(piece, coefficient=sympy.S.One)
         sums[key] = sums.get(key, sympy.S.Zero) + piece.coefficient
-    return [replace(key, coefficient=value) for key, value in sums.items() if value != 0 and sympy.expand(value) != 0]
+    return [replace(key, coefficient=tidied(value)) for key, value in sums.items() if not _cancels(value)]
+
+
+def _cancels(value: sympy.Expr) -> bool:
+    return bool(value == 0 or (value.count_ops() < _SHORT and sympy.expand(value) == 0))
+
+
+def tidied(value: sympy.Expr) -> sympy.Expr:
+    """Factored where that is cheap; long coefficients stay as they were derived."""
+    return sympy.factor(value) if value.count_ops() < _SHORT else value
 
 
 def _without_constant_wave(piece: Piece) -> Piece:

@@ -69,7 +69,7 @@ def _point(
 ) -> Point:
     """Dyadic variances that meet the conditions, and a covariance of a chosen cosine."""
     limit = Fraction(3)
-    for term in closed_form.terms:
+    for term in (*closed_form.terms, *closed_form.derivative_terms):
         alpha = term.quadratic.subs(values)
         if alpha > 0:
             limit = min(limit, Fraction(int(1024 / (5 * alpha)), 1024))

@@ -111,6 +111,7 @@ def compile_dual(
         raise UnsupportedError(form.dot_refused)
     values = values or {}
     terms = tuple(_term_at(t, values) for t in (form.derivative_terms if dot else form.terms))
+    derived = tuple(_term_at(t, values) for t in form.derivative_terms)
     pieces = tuple(_piece_at(p, values) for p in (form.dot_pieces if dot else form.pieces))
     left = {s for t in terms for s in t.expression().free_symbols} - {VARIABLE}
     if left:
@@ -121,7 +122,12 @@ def compile_dual(
     if series is not None and not _cancels(program, series):
         series = None
     roads = FloatDual(program, series, _wide(terms, pieces), (0.0, float("inf")), vanishes)
-    return replace(roads, variances=_range(roads))
+    return replace(roads, variances=_range(roads, _integrable_below((*terms, *derived))))
+
+
+def _integrable_below(terms: Terms) -> float:
+    """The variance at which the activation stops being square integrable: 1/(4 alpha)."""
+    return min((1 / (4 * float(t.quadratic)) for t in terms if t.quadratic > 0), default=float("inf"))
 
 
 def _wide(terms: Terms, pieces: tuple[Piece, ...]) -> Wide | None:
@@ -167,9 +173,13 @@ def _cancels(program: FloatProgram, series: HomogeneousSeries) -> bool:
     return False
 
 
-def _range(roads: FloatDual) -> tuple[float, float]:
-    """The variances about 1 over which the error estimate stays below what is allowed."""
-    good = {float(e): _holds(roads, 10.0**e) for e in _EXPONENTS}
+def _range(roads: FloatDual, limit: float) -> tuple[float, float]:
+    """The variances about 1, below `limit`, over which the error estimate stays below what is allowed."""
+
+    def holds(exponent: float) -> bool:
+        return 10.0**exponent < limit and _holds(roads, 10.0**exponent)
+
+    good = {float(e): holds(float(e)) for e in _EXPONENTS}
     start = min((e for e in good if good[e]), key=abs, default=None)
     if start is None:
         raise UnsupportedError("no range of variances was found in which this closed form holds in float64")
@@ -181,7 +191,7 @@ def _range(roads: FloatDual) -> tuple[float, float]:
         fails = end + step
         for _ in range(6 if fails in good else 0):
             middle = (end + fails) / 2
-            end, fails = (middle, fails) if _holds(roads, 10.0**middle) else (end, middle)
+            end, fails = (middle, fails) if holds(middle) else (end, middle)
         ends.append(end)
     return (0.0 if ends[0] == _EXPONENTS[0] else 10.0 ** ends[0]), 10.0 ** ends[1]
 

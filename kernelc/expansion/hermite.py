@@ -34,7 +34,7 @@ def expand(
 ) -> HermiteExpansion:
     """Balls for a_0..a_{last+1}, E[sigma^2], E[sigma'^2] at `variance`; last >= degree.
 
-    The working precision starts at 128 bits (or at `precision`, which then is final) and doubles until
+    The working precision starts at 128 bits (or at `precision`) and doubles until
     both tails beyond `degree` are known to 1/4 %, or lie below 1e-300.
 
     Raises:
@@ -43,7 +43,7 @@ def expand(
     bits = FIRST_BITS if precision is None else precision
     while True:
         expansion = _expand_at(traits, variance, last, bits)
-        if precision is not None or bits >= LAST_BITS or _resolved(expansion, degree):
+        if bits >= LAST_BITS or _resolved(expansion, degree):
             return expansion
         if _reach(traits, variance, 2 * bits) is None:
             return expansion
@@ -89,6 +89,9 @@ def _skipped(growth: Growth, traits: ActivationTraits) -> bool:
 
 
 def _tail(growth: Growth, s: arb, radius: Fraction) -> arb:
+    """E[f^2] beyond R; infinite where R does not reach the region in which the growth bound holds."""
+    if radius < growth.beyond:
+        return arb.pos_inf()
     return tail_beyond(growth.scale, growth.power, growth.linear, growth.quadratic, s, arb_of(radius))
 
 

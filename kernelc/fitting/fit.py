@@ -28,6 +28,7 @@ from kernelc.program import PowerSeries
 Array = NDArray[np.float64]
 SERIES_ERROR = 2e-15
 SERIES_DEGREE = 256
+LONG_SERIES_DEGREE = 1024
 _INTERPOLATION = 1e-14
 _AGREEMENT = 1e-9
 _CHECKS = (1.6e-8, 1.1e-5, 0.0021, 0.031, 0.17, 0.56, 1.3, 1.9, 2.7, 3.0, 3.12)
@@ -65,7 +66,9 @@ def _series_dual(series: SeriesExpansion, traits: ActivationTraits, expansion: H
     """The shortest power series that is good to 2e-15 of its value at 1, with the proof."""
     with ctx.workprec(expansion.precision):
         moment, total = series.moment, arb(0)
-        for k, c in enumerate(series.coefficients[: SERIES_DEGREE + 1]):
+        grows = traits.growth is not None and traits.growth.quadratic > 0
+        longest = LONG_SERIES_DEGREE if grows else SERIES_DEGREE
+        for k, c in enumerate(series.coefficients[: longest + 1]):
             total += c
             exact = series.tail_is_zero_after is not None and k >= series.tail_is_zero_after
             tail = arb(0) if exact else moment - total

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 import sympy
-from flint import acb, ctx
+from flint import acb, arb, ctx
 from numpy.typing import NDArray
 
 from kernelc.balls.tape import Tape, arb_of
@@ -28,6 +28,7 @@ _SMALLEST = Fraction(1, 2**130)
 _RESOLVED = 2e-15
 _MAX_PANELS = 4000
 _FINE = 0.1
+_LARGEST = arb(10) ** 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ _TO_COEFFICIENTS = np.array(
 def _interpolated(tape: Tape, a: Fraction, b: Fraction) -> tuple[Array, Array]:
     centre, half = arb_of((a + b) / 2), arb_of((b - a) / 2)
     samples = [tape(acb(centre + half * x)) for x in _POINTS]
+    if any(v.is_finite() and v.abs_lower() > _LARGEST for pair in samples for v in pair):
+        raise UnsupportedError("the activation grows too fast for its kernel to be tabulated in doubles")
     return _coefficients([v[0] for v in samples]), _coefficients([v[1] for v in samples])
 
 

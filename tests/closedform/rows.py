@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import sympy
 from sympy import Abs, Heaviside, Max, Min, Piecewise, Rational, cos, erf, exp, pi, sin, sinh, sqrt
 
+from kernelc.closedform import ClosedForm, derive
 from kernelc.model import VARIABLE as t
 
 A, B = sympy.symbols("A B", positive=True)
@@ -59,9 +62,18 @@ BEYOND: dict[str, sympy.Expr] = {
     "shifted_relu": Max(t - A, 0),
     "damped_wave": exp(t / 2) * sin(t),
     "growing": exp(t**2 / 8),
+    "erfi": sympy.erfi(t / 3) + t,
 }
 #: the inner members of the long families
 INNER = {f"{family}_{k}" for family in ("hermite", "monomial", "polynomial") for k in range(1, 10)} - {"polynomial_6"}
 INNER |= {f"rectified_monomial_{k}" for k in (1, 4, 5, 6, 7, 8, 9)}
 JUMPS: dict[str, sympy.Expr] = {"step": Heaviside(t), "shifted_step": Heaviside(t - 1)}
 ALL = {**TABLE, **BEYOND}
+
+
+@cache
+def form(name: str) -> ClosedForm:
+    """The closed form of a row, derived once a session."""
+    result = derive(ALL[name])
+    assert isinstance(result, ClosedForm)
+    return result

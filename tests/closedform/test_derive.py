@@ -14,7 +14,7 @@ from kernelc.closedform import Q11, Q12, Q22, RHO, VARIANCE, ClosedForm, NoClose
 from kernelc.closedform.proof import evaluate
 from kernelc.errors import CertificationError
 from kernelc.model import VARIABLE as t
-from tests.closedform.rows import ALL, INNER, JUMPS, A, B
+from tests.closedform.rows import ALL, INNER, JUMPS, A, B, form
 
 
 def derived(expression: sympy.Expr) -> ClosedForm:
@@ -26,17 +26,17 @@ def derived(expression: sympy.Expr) -> ClosedForm:
 @pytest.mark.parametrize("name", ALL)
 def test_every_row_is_derived_and_proved(name: str) -> None:
     start = time.perf_counter()
-    form = derived(ALL[name])
+    closed = form(name)
     assert time.perf_counter() - start < 10
-    assert form.dual_dot is not None
-    assert form.dot_refused is None
+    assert closed.dual_dot is not None
+    assert closed.dot_refused is None
     if name not in INNER:
-        assert prove(form, ALL[name], samples=1, digits=6) < 1e-3
+        assert prove(closed, ALL[name], samples=1, digits=6) < 1e-3
 
 
 @pytest.mark.parametrize("name", ["elu", "relu_cos"])
 def test_proof_to_more_digits_near_both_ends(name: str) -> None:
-    assert prove(derived(ALL[name]), ALL[name], samples=4, digits=7, seed=3) < 1e-4
+    assert prove(form(name), ALL[name], samples=4, digits=7, seed=3) < 1e-4
 
 
 @pytest.mark.parametrize("name", JUMPS)
