@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import sympy
 
-from kernelc.closedform.pieces import Cells, cut, sign_of
+from kernelc.closedform.cells import Cells, cut, sign_of
 from kernelc.closedform.special import NormalCdf
 from kernelc.closedform.terms import Gate, OutsideClassError, Term, Terms, constant, merge, multiply
 from kernelc.model import VARIABLE
