@@ -21,6 +21,7 @@ from kernelc.certificate import (
     degree_for_tolerance,
     kappa_by_quadrature,
 )
+from kernelc.closedform import state_closed_form
 from kernelc.errors import InputError, KernelcError
 from kernelc.expansion import expand
 from kernelc.fitting import fit
@@ -73,8 +74,10 @@ def compile_activation(
     oracle = check_expansion(spec.expression, traits, expansion, options.variance, kept)
     watch.step("fitting the direct evaluation", 0.6)
     direct = fit(traits, expansion, options.variance, lambda message: watch.step(message, 0.7))
+    watch.step("deriving the closed form", 0.8)
+    form = state_closed_form(spec.expression)
     watch.step("certifying", 0.9)
-    inputs = CertificateInputs(spec, options, traits, expansion, direct, oracle, versions())
+    inputs = CertificateInputs(spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason)
     kernel = certify(inputs, kept)
     program = lower(kernel, traits, direct)
     watch.step("emitting", 0.97)

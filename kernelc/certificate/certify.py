@@ -36,6 +36,8 @@ class CertificateInputs:
     direct: DirectEvaluation
     oracle: OracleResult
     versions: Mapping[str, str]
+    closed_form: Mapping[str, Any] | None
+    no_closed_form: str | None
 
 
 def degree_for_tolerance(expansion: HermiteExpansion, tolerance: float) -> int:
@@ -71,8 +73,8 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
     certificate = {
         **_identity(inputs, degree),
         **_traits(traits),
-        "closed_form": None,
-        "closed_form_reason": "closed forms are not derived yet: the power series and the direct evaluation serve",
+        "closed_form": None if inputs.closed_form is None else dict(inputs.closed_form),
+        "closed_form_reason": inputs.no_closed_form,
         **_status(inputs),
         "kappa": kappa.statement,
         "kappa_dot": derivative.statement if derivative is not None else {"refused": traits.derivative_refused},

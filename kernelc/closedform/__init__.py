@@ -9,6 +9,7 @@ from kernelc.closedform.algebra import Q11, Q12, Q22
 from kernelc.closedform.derive import RHO, VARIANCE, ClosedForm, NoClosedForm, derive
 from kernelc.closedform.proof import prove
 from kernelc.closedform.stable import FloatDual, compile_dual
+from kernelc.closedform.statement import ClosedFormStatement, state_closed_form
 
 __all__ = [
     "Q11",
@@ -17,9 +18,11 @@ __all__ = [
     "RHO",
     "VARIANCE",
     "ClosedForm",
+    "ClosedFormStatement",
     "FloatDual",
     "NoClosedForm",
     "compile_dual",
     "derive",
     "prove",
+    "state_closed_form",
 ]

@@ -103,9 +103,26 @@ def _activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("breakpoints", _breakpoints_text(certificate.get("breakpoints") or ())),
         ("growth", _growth_text(certificate.get("growth"))),
     ]
-    if certificate.get("closed_form"):
-        rows.append(("closed form", plain_text(certificate["closed_form"])))
-    return rows
+    return rows + _closed_form_rows(certificate)
+
+
+def _closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The derived formulas, or why there are none."""
+    form = certificate.get("closed_form")
+    if not form:
+        reason = certificate.get("closed_form_reason")
+        return [("closed form", f"none: {plain_text(reason)}")] if reason else []
+    if not isinstance(form, Mapping):
+        return [("closed form", plain_text(form))]
+    rows = [
+        (f"{name} =", plain_text(form[name])) for name in ("kappa", "kappa_dot", "dual", "dual_dot") if form.get(name)
+    ]
+    checked = form.get("checked", {})
+    difference = value_text(checked.get("max_relative_difference"))
+    return [
+        ("closed form", f"derived from sigma; q is the variance; differs from quadrature by {difference} at most"),
+        *rows,
+    ]
 
 
 def _breakpoints_text(points: Sequence[Mapping[str, Any]]) -> str:

@@ -1,0 +1,62 @@
+"""What the certificate says of a closed form: the formulas, only after they agreed with quadrature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from kernelc.closedform.derive import ClosedForm, NoClosedForm, derive
+from kernelc.closedform.proof import prove
+
+SAMPLES = 3
+DIGITS = 15
+_LARGEST = 150
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedFormStatement:
+    """JSON-ready formulas, or None and the reason why there are none."""
+
+    content: Mapping[str, Any] | None
+    reason: str | None
+
+
+def state_closed_form(expression: sympy.Expr) -> ClosedFormStatement:
+    """Derive T, Tdot and kappa of an activation and compare them with quadrature before saying so.
+
+    Raises:
+        CertificationError: a derived formula disagrees with quadrature: a defect of kernelc.
+    """
+    size = int(expression.count_ops())
+    if size > _LARGEST:
+        return ClosedFormStatement(None, f"the formula has {size} operations: too many to try a derivation")
+    form = derive(expression)
+    if isinstance(form, NoClosedForm):
+        return ClosedFormStatement(None, form.reason)
+    difference = prove(form, expression, samples=SAMPLES, digits=DIGITS)
+    return ClosedFormStatement(_content(form, float(difference)), None)
+
+
+def _content(form: ClosedForm, difference: float) -> dict[str, Any]:
+    formulas = {
+        "dual": form.dual,
+        "dual_dot": form.dual_dot,
+        "kappa": form.kappa,
+        "kappa_dot": form.kappa_dot,
+    }
+    return {
+        "symbols": "dual, dual_dot: variances q11, q22, covariance q12; kappa, kappa_dot: variance q, correlation rho",
+        **{name: None if formula is None else str(formula) for name, formula in formulas.items()},
+        "latex": {name: None if formula is None else sympy.latex(formula) for name, formula in formulas.items()},
+        "conditions": [str(condition) for condition in form.conditions],
+        "source": "derived from sigma",
+        "checked": {
+            "by": "quadrature at other variances, both signs, near rho = +-1 (a check, not a proof)",
+            "samples": SAMPLES,
+            "digits": DIGITS,
+            "max_relative_difference": difference,
+        },
+    }
