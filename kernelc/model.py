@@ -105,6 +105,7 @@ class ActivationTraits:
     `pieces` cover [-range_limit, range_limit]; each is analytic inside. `growth` is None where no
     growth bound could be derived (the kernel is then `estimated`). `derivative_refused` says why
     sigma' is not known to be square integrable, None where it is proved to be.
+    `certain` is False where zeros of a condition could not be told apart: nothing is then proved.
     `polynomial_degree` is set where sigma is a polynomial, so that its tail is exactly zero.
     """
 
@@ -117,6 +118,7 @@ class ActivationTraits:
     derivative_growth: Growth | None
     derivative_refused: str | None
     polynomial_degree: int | None
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
