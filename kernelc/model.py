@@ -151,8 +151,8 @@ class HermiteExpansion:
 class DirectDual:
     """The best evaluation of one dual kernel on all of [-1, 1], and how far it is trusted.
 
-    `error` is relative to the value at rho = 1: a proved bound of the truncation where `proved`
-    (rounding is added by the certificate), else the largest disagreement with other roads.
+    `error` is relative to the value at rho = 1: a proved bound of truncation and of the literals where
+    `proved` (the evaluation's rounding is added by the certificate), else the largest disagreement with other roads.
     """
 
     evaluation: Evaluation
