@@ -103,13 +103,16 @@ def _expanded(traits: ActivationTraits, options: CompileOptions) -> tuple[int, H
         kept = DEFAULT_DEGREE if options.degree is None else options.degree
         return kept, expand(traits, options.variance, kept, max(last, kept), options.precision)
     for top in (last, MAX_DEGREE):
-        expansion = expand(traits, options.variance, 0, top, options.precision)
         try:
-            kept = degree_for_tolerance(expansion, options.tol)
+            kept = degree_for_tolerance(expand(traits, options.variance, 0, top, options.precision), options.tol)
         except InputError:
-            if top == MAX_DEGREE:
-                raise
-            continue
+            # Perhaps only the working precision hid how small the tail is.
+            try:
+                kept = degree_for_tolerance(expand(traits, options.variance, top, top, options.precision), options.tol)
+            except InputError:
+                if top == MAX_DEGREE:
+                    raise
+                continue
         return kept, expand(traits, options.variance, kept, max(last, kept), options.precision)
     raise InputError("no degree reaches the tolerance")
 

@@ -185,7 +185,7 @@ class Resolver:
         return any(edge is not None and _same(edge.root, root) for edge in (cell.left, cell.right))
 
     def _note_far_roots(self, g: sympy.Expr, low: Fraction, high: Fraction) -> None:
-        far = Fraction(10**9)
+        far = Fraction(10**300)
         if len(isolate_roots(g, VARIABLE, -far, far)) != len(isolate_roots(g, VARIABLE, -self._limit, self._limit)):
             self.is_global = False
 
@@ -216,6 +216,8 @@ class Resolver:
             raise UnsupportedError(f"'{f.func.__name__}' is not a function kernelc knows")
         positive, nonzero = self._conditions(f, arguments)
         result = []
+        # On the unresolved arguments: Abs(g) is >= 0 wherever it is, its pieces are not.
+        self._require_positive_far_out(f, self._conditions(f, [a for a in f.args if isinstance(a, sympy.Expr)])[0])
         for part in self._split(cell, (*positive, *nonzero)):
             self._require_positive(f, part, positive)
             result.append(Cell(part.left, part.right, (f.func(*arguments),)))
@@ -242,6 +244,22 @@ class Resolver:
                 f"'{f}' is singular or not real on a part of the real line: {g} < 0 at t = {where:g}{hint}; "
                 "an activation must be real for every real input, for example sqrt(Abs(t)) or log(1+t^2)"
             )
+
+    def _require_positive_far_out(self, f: sympy.Basic, positive: Sequence[sympy.Expr]) -> None:
+        """Beyond the range as well: a doubt there leaves the kernel estimated, a known zero is refused."""
+        for g in positive:
+            if not g.has(VARIABLE) or g.is_nonnegative:
+                continue
+            if not g.is_polynomial(VARIABLE):
+                beyond = nonzero_beyond(g)
+                self.is_certain = self.is_certain and beyond is not None and beyond <= self._limit
+                continue
+            for root in isolate_roots(g, VARIABLE, Fraction(-(10**300)), Fraction(10**300)):
+                if abs(root.lower) > self._limit:
+                    raise InputError(
+                        f"'{f}' is singular or not real on a part of the real line: {g} changes sign or vanishes "
+                        f"at t = {float(root.lower):g}; an activation must be real for every real input"
+                    )
 
     def _signed(self, f: sympy.Basic, cell: Cell, g: sympy.Expr) -> list[Cell]:
         result = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import ceil, sqrt
 
@@ -14,7 +15,7 @@ from kernelc.analysis.growth import derive_growth
 from kernelc.analysis.pieces import Cell, Cut, Resolver
 from kernelc.balls.local import EndPoint, LocalBounds, integrable, least_exponent, squared
 from kernelc.balls.tape import Tape, arb_of
-from kernelc.errors import InputError, NotSquareIntegrableError
+from kernelc.errors import InputError, NotSquareIntegrableError, UnsupportedError
 from kernelc.model import (
     VARIABLE,
     ActivationSpec,
@@ -42,21 +43,25 @@ def analyse(spec: ActivationSpec, variance: Fraction) -> ActivationTraits:
     growth = derive_growth(f)
     limit = _range_limit(growth, variance)
     resolver = Resolver(limit)
-    cells = resolver.cells(f)
+    cells = [_with_slope(cell, limit) for cell in resolver.cells(f)]
     _require_square_integrable(f, cells)
     _require_slow_growth(f, growth, variance)
     breakpoints = tuple(_classified(a, b, f) for a, b in itertools.pairwise(cells))
     derivative_growth = derive_growth(sympy.diff(f, VARIABLE))
+    # Breakpoints may lie beyond the range: what the pieces show inside it is then no fact of the whole line.
+    everywhere = resolver.is_global
     return ActivationTraits(
-        parity=_parity(cells),
-        homogeneous_degree=_homogeneous_degree(cells),
+        parity=_parity(cells) if everywhere else _formula_parity(f),
+        homogeneous_degree=_homogeneous_degree(cells) if everywhere else None,
         breakpoints=breakpoints,
         pieces=_pieces(cells, breakpoints),
         range_limit=limit if not resolver.is_global else Fraction(10**6),
         growth=growth,
         derivative_growth=derivative_growth,
-        derivative_refused=_derivative_refused(cells, breakpoints, derivative_growth, variance),
-        polynomial_degree=_polynomial_degree(cells),
+        derivative_refused=_derivative_refused(
+            cells, breakpoints, derivative_growth, variance, everywhere or _is_continuous_by_construction(f)
+        ),
+        polynomial_degree=_polynomial_degree(cells) if everywhere else None,
         certain=resolver.is_certain,
     )
 
@@ -107,8 +112,7 @@ def _expression(cell: Cell) -> sympy.Expr:
 def _unbounded_end(cells: Sequence[Cell], derivative: bool) -> tuple[EndPoint, Fraction | None] | None:
     """A cell end where f^2 (or its derivative squared) is not shown integrable; its exponent where proved not to be."""
     for cell in cells:
-        f = _expression(cell)
-        f = sympy.diff(f, VARIABLE) if derivative else f
+        f = _slope(cell) if derivative else _expression(cell)
         for end in _ends(cell):
             bounds = LocalBounds(VARIABLE, end)
             majorant = bounds.majorant(f)
@@ -140,7 +144,11 @@ def _require_square_integrable(f: sympy.Expr, cells: Sequence[Cell]) -> None:
 
 
 def _derivative_refused(
-    cells: Sequence[Cell], breakpoints: Sequence[Breakpoint], growth: Growth | None, variance: Fraction
+    cells: Sequence[Cell],
+    breakpoints: Sequence[Breakpoint],
+    growth: Growth | None,
+    variance: Fraction,
+    continuous_far_out: bool,
 ) -> str | None:
     jump = next((p for p in breakpoints if p.kind == "jump"), None)
     if jump is not None:
@@ -158,6 +166,8 @@ def _derivative_refused(
     unknown = next((p for p in breakpoints if p.kind == "unknown"), None)
     if unknown is not None:
         return f"sigma could not be proved continuous at t = {_shown(unknown)}: the NTK may be infinite at rho = 1"
+    if not continuous_far_out:
+        return "sigma could not be proved continuous far out on the line: the NTK may be infinite at rho = 1"
     if growth is None:
         return "no growth bound could be derived for sigma': its square integrability is not proved"
     if growth.quadratic * 4 * variance >= 1:
@@ -190,8 +200,8 @@ def _kind(left: Cell, right: Cell, cut: Cut, f: sympy.Expr) -> BreakKind:
     if not (_agree_at(before, after, cut) or _is_continuous_by_construction(f)):
         return "unknown"
     slopes = [
-        _limit_values(left, cut, sympy.diff(before, VARIABLE)),
-        _limit_values(right, cut, sympy.diff(after, VARIABLE)),
+        _limit_values(left, cut, _slope(left)),
+        _limit_values(right, cut, _slope(right)),
     ]
     if slopes[0] is None or slopes[1] is None:
         return "singular"
@@ -231,11 +241,28 @@ def _pieces(cells: Sequence[Cell], breakpoints: Sequence[Breakpoint]) -> tuple[P
     ends: list[Breakpoint | None] = [None, *breakpoints, None]
     return tuple(
         Piece(
-            ends[i], ends[i + 1], _expression(c), sympy.diff(_expression(c), VARIABLE),
+            ends[i], ends[i + 1], _expression(c), _slope(c),
             () if c.left is None else c.left.zero_of, () if c.right is None else c.right.zero_of,
         )
         for i, c in enumerate(cells)
     )  # fmt: skip
+
+
+def _slope(cell: Cell) -> sympy.Expr:
+    value = cell.values[1]
+    assert isinstance(value, sympy.Expr)
+    return value
+
+
+def _with_slope(cell: Cell, limit: Fraction) -> Cell:
+    """The cell with sigma and sigma', freed of switches that differentiation may bring in (sqrt(t^2) is Abs(t))."""
+    slope = sympy.diff(_expression(cell), VARIABLE)
+    if not slope.has(sympy.Abs, sympy.sign, sympy.Heaviside, sympy.Piecewise):
+        return replace(cell, values=(_expression(cell), slope))
+    inside = Resolver(limit, cell.left, cell.right).cells(slope)
+    if len(inside) != 1:
+        raise UnsupportedError(f"the derivative of {_expression(cell)} is not one analytic piece between breakpoints")
+    return replace(cell, values=(_expression(cell), _expression(inside[0])))
 
 
 def _is_zero(f: sympy.Expr) -> bool:
@@ -278,6 +305,14 @@ def _parity(cells: Sequence[Cell]) -> Parity:
 def middle_only(cell: Cell) -> Cell:
     """The same expression on the whole line."""
     return Cell(None, None, cell.values)
+
+
+def _formula_parity(f: sympy.Expr) -> Parity:
+    """Parity that shows in the formula itself, switches and all."""
+    mirrored = f.subs(VARIABLE, -VARIABLE)
+    if sympy.expand(f - mirrored) == 0:
+        return "even"
+    return "odd" if sympy.expand(f + mirrored) == 0 else "none"
 
 
 def _homogeneous_degree(cells: Sequence[Cell]) -> sympy.Expr | None:

@@ -135,7 +135,10 @@ class LocalBounds:
     def leading_exponent(self, f: sympy.Expr) -> Fraction | None:
         """e where low x^e <= |f| is proved for some low > 0 (products of powers of what has an order)."""
         with ctx.workprec(_PRECISION):
-            return self._leading(f)
+            try:
+                return self._leading(f)
+            except (UnsupportedError, RecursionError):
+                return None
 
     def _leading(self, f: sympy.Expr) -> Fraction | None:
         if isinstance(f, sympy.Mul):

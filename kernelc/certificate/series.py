@@ -104,7 +104,8 @@ def _direct(direct: DirectDual, moment: float) -> dict[str, Any]:
     """How the emitted kappa is evaluated and what is known of its error, relative to the value at rho = 1."""
     evaluation = direct.evaluation
     if isinstance(evaluation, PowerSeries):
-        rounding = double_above(evaluation_bound(evaluation.coefficients, "float64") / arb(moment))
+        size = moment if moment > 0 else 1.0
+        rounding = double_above(evaluation_bound(evaluation.coefficients, "float64") / arb(size))
         # The emitted code may leave out leading terms below 2^-59 of the sum.
         left_out = 2.0**-59
         statement: dict[str, Any] = {

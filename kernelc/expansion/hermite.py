@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil, log, sqrt
@@ -104,6 +104,8 @@ def _expand_at(traits: ActivationTraits, variance: Fraction, degree: int, bits: 
     working = bits + 48 + (3 * last) // 4
     with ctx.workprec(working):
         sums = _integrate(traits, variance, last, bits, radius)
+        if not (sums.moment.is_finite() and sums.derivative_moment.is_finite()):
+            raise UnsupportedError("the integrals of sigma could not be enclosed: they reach beyond what was analysed")
         return _assembled(traits, variance, sums, degree, bits)
 
 
@@ -176,10 +178,12 @@ def _summed(panels: list[Panel], last: int, s: arb, with_derivative: bool) -> _S
     unit = 1 / (s * (2 * arb.pi()).sqrt())
     count = 0
     for panel in panels:
-        centre, half = arb_of(panel.centre), arb_of(panel.half)
+        with ctx.workprec(ctx.prec + panel.extra_bits):
+            centre, half = arb_of(panel.centre), arb_of(panel.half)
         for x, w in _legendre(panel.nodes, ctx.prec):
-            t = centre + half * x
-            value, slope = panel.tape(acb(t))
+            with ctx.workprec(ctx.prec + panel.extra_bits):
+                t = centre + half * x
+                value, slope = panel.tape(acb(t))
             f = _real(value)
             z = t / s
             weight = half * w * unit * (-z * z / 2).exp()
@@ -220,6 +224,8 @@ def _assembled(traits: ActivationTraits, variance: Fraction, sums: _Sums, degree
     kappa_dot = None
     if traits.derivative_refused is None:
         # b_k = sqrt(k+1) a_{k+1} / s (Stein): sigma is absolutely continuous and sigma' square integrable.
+        if zero_after == 0:  # a constant: sigma' is exactly 0
+            sums = replace(sums, derivative_moment=arb(0))
         derived = tuple((k + 1) * squares[k + 1] / q for k in range(degree + 1))
         after = None if zero_after is None else max(zero_after - 1, 0)
         kappa_dot = SeriesExpansion(sums.derivative_moment, derived, after)

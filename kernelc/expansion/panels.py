@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, inf, log, log2
 
-from flint import acb, arb
+from flint import acb, arb, ctx
 
 from kernelc.balls.local import EndPoint, LocalBounds, Majorant, integral, squared
 from kernelc.balls.tape import Tape, arb_of
@@ -44,6 +44,11 @@ class Panel:
     nodes: int
     error: arb
     moment_errors: tuple[arb, arb]
+
+    @property
+    def extra_bits(self) -> int:
+        """What `extra_bits` says of this panel."""
+        return extra_bits(self.half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,10 @@ class PanelBuilder:
 
     def _bounds(self, tape: Tape, centre: Fraction, half: Fraction, rho: Fraction) -> tuple[arb, arb, arb] | None:
         """Bounds on the ellipse of f h_k phi/s (all k <= K), f^2 phi/s and f'^2 phi/s."""
+        with ctx.workprec(ctx.prec + extra_bits(half)):
+            return self._bounds_at(tape, centre, half, rho)
+
+    def _bounds_at(self, tape: Tape, centre: Fraction, half: Fraction, rho: Fraction) -> tuple[arb, arb, arb] | None:
         x_axis = half * (rho + 1 / rho) / 2
         y_axis = half * (rho - 1 / rho) / 2
         box = acb(arb(arb_of(centre), arb_of(x_axis).upper()), arb(0, arb_of(y_axis).upper()))
@@ -175,7 +184,7 @@ class PanelBuilder:
     def _close(self, piece: Piece, end: EndPoint, width: Fraction, *, required: bool) -> bool:
         """Bounds the sliver between a breakpoint and the next panel by a majorant, where it is small enough.
 
-        |h_k(z)| phi(z) <= exp(-z^2/4)/sqrt(2 pi) <= 1 (Szego, Orthogonal Polynomials, 7.21.3 scaled).
+        |h_k(z)| phi(z) <= exp(-z^2/4)/sqrt(2 pi) <= 1 (Indritz, DLMF 18.14.9).
         """
         cell = EndPoint(end.exact, end.lower, end.upper, end.side, width + (end.upper - end.lower), end.zero_of)
         if cell.width > Fraction(1, 8):
@@ -195,6 +204,11 @@ class PanelBuilder:
             return False
         self.closures.append(Closure(sizes[0], (sizes[1], sizes[2])))
         return True
+
+
+def extra_bits(half: Fraction) -> int:
+    """Bits by which a panel is narrower than 1: nodes next to a breakpoint that is not 0 need them."""
+    return max(0, half.denominator.bit_length() - half.numerator.bit_length())
 
 
 def _rule_error(rho: Fraction, nodes: int) -> arb:

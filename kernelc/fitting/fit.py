@@ -82,7 +82,7 @@ def _series_dual(series: SeriesExpansion, traits: ActivationTraits, expansion: H
                 PowerSeries.of(kept),
                 float(moment.mid()),
                 float(alternating.mid()),
-                double_above((tail.upper() + literals) / moment.lower()),
+                0.0 if moment.is_zero() else double_above((tail.upper() + literals) / moment.lower()),
                 expansion.proved,
                 0,
             )

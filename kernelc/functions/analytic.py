@@ -86,12 +86,12 @@ def _loggamma(args: Sequence[Envelope]) -> Envelope:
     g = args[0]
     if g.lower is None or not g.lower.never_below(g.lower.a0) or g.lower.a0 <= 0 or g.upper is None:
         return Envelope()
-    square = g.upper.maximum(Quadratic()).squared()
+    square = None if g.size is None else g.size.to_power(Fraction(2))
     if square is None:
         return Envelope()
     least = (arb(g.lower.a0.numerator) / arb(g.lower.a0.denominator)).lgamma().upper()
     extra = max(env.fraction_of(least), Fraction(0))
-    return Envelope(Quadratic(a0=Fraction(-13, 100)), square + Quadratic(a0=env.round_up(extra))).completed()
+    return Envelope(Quadratic(a0=Fraction(-13, 100)), size=square + Size(env.round_up(extra) + 1)).completed()
 
 
 def _digamma_like(args: Sequence[Envelope]) -> Envelope:
@@ -142,7 +142,7 @@ def _bessel_i(args: Sequence[Envelope]) -> Envelope:
 
 
 def _airy_prime(args: Sequence[Envelope]) -> Envelope:
-    """Ai'(x)^2 <= 0.07 + 0.3 |x|: Ai'^2 - x Ai^2 has derivative -Ai^2, and the integral of Ai^2 is bounded."""
+    """Ai'(x)^2 <= 0.07 + 0.3 |x|: Ai'^2 - x Ai^2 has derivative -Ai^2, and Ai^2 <= 0.3 on the real line."""
     size = args[0].size
     return Envelope() if size is None else Envelope(size=size + Size(_ONE)).completed()
 

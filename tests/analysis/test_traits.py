@@ -29,13 +29,28 @@ def traits(text: str, variance: Fraction = Fraction(1)) -> ActivationTraits:
 @pytest.mark.parametrize(
     ("text", "parity"),
     [
-        ("t^2", "even"), ("t^3 - t", "odd"), ("t^2 + t", "none"), ("abs(t)", "even"), ("sign(t)*abs(t)^(3/2)", "odd"),
-        ("relu(t)", "none"), ("tanh(t)", "odd"), ("exp(-t^2)", "even"), ("t*sigmoid(t) - t/2", "even"), ("abs(t^2-1)", "even"),
-        ("max(-1, min(1, t))", "odd"), ("max(-1, min(2, t))", "none"), ("abs(t-1) + abs(t+1)", "even"),
-        ("abs(t-1) - abs(t+1)", "odd"), ("abs(t-1) + abs(t+2)", "none"), ("abs(sin(t))", "even"), ("5 + t*0", "even"),
-        ("abs(t-1) + abs(t+1) + t/10^9", "none"), ("exp(t) + exp(-t)", "even"), ("cbrt(t)", "odd"),
+        ("t^2", "even"),
+        ("t^3 - t", "odd"),
+        ("t^2 + t", "none"),
+        ("abs(t)", "even"),
+        ("sign(t)*abs(t)^(3/2)", "odd"),
+        ("relu(t)", "none"),
+        ("tanh(t)", "odd"),
+        ("exp(-t^2)", "even"),
+        ("t*sigmoid(t) - t/2", "even"),
+        ("abs(t^2-1)", "even"),
+        ("max(-1, min(1, t))", "odd"),
+        ("max(-1, min(2, t))", "none"),
+        ("abs(t-1) + abs(t+1)", "even"),
+        ("abs(t-1) - abs(t+1)", "odd"),
+        ("abs(t-1) + abs(t+2)", "none"),
+        ("abs(sin(t))", "even"),
+        ("5 + t*0", "even"),
+        ("abs(t-1) + abs(t+1) + t/10^9", "none"),
+        ("exp(t) + exp(-t)", "even"),
+        ("cbrt(t)", "odd"),
     ],
-)  # fmt: skip
+)
 def test_parity(text: str, parity: str) -> None:
     assert traits(text).parity == parity
 
@@ -43,11 +58,25 @@ def test_parity(text: str, parity: str) -> None:
 @pytest.mark.parametrize(
     ("text", "degree"),
     [
-        ("t", 1), ("relu(t)", 1), ("relu(t)^3", 3), ("abs(t)^(3/2)", Q(3, 2)), ("max(t, t/10)", 1), ("sign(t)*t^2", 2),
-        ("Heaviside(t)", 0), ("t^2 - t*abs(t)", 2), ("t^2 + t", None), ("relu(t) + 1", None), ("relu(t-1)", None), ("tanh(t)", None),
-        ("relu(t) + relu(-t)^2", None), ("abs(t)^(1/3)", Q(1, 3)), ("t*log(abs(t))", None), ("3", 0), ("max(0, t-1000)+t", None),
+        ("t", 1),
+        ("relu(t)", 1),
+        ("relu(t)^3", 3),
+        ("abs(t)^(3/2)", Q(3, 2)),
+        ("max(t, t/10)", 1),
+        ("sign(t)*t^2", 2),
+        ("Heaviside(t)", 0),
+        ("t^2 - t*abs(t)", 2),
+        ("t^2 + t", None),
+        ("relu(t) + 1", None),
+        ("relu(t-1)", None),
+        ("tanh(t)", None),
+        ("relu(t) + relu(-t)^2", None),
+        ("abs(t)^(1/3)", Q(1, 3)),
+        ("t*log(abs(t))", None),
+        ("3", 0),
+        ("max(0, t-1000)+t", None),
     ],
-)  # fmt: skip
+)
 def test_homogeneous_degree(text: str, degree: sympy.Expr | None) -> None:
     assert traits(text).homogeneous_degree == degree
 
@@ -86,13 +115,17 @@ def test_breakpoints_and_their_kinds(text: str, points: list[tuple[str | None, s
         assert point.upper - point.lower < Fraction(1, 2**1500)
         if exact is not None:
             value = sympy.N(sympy.sympify(exact), 60)
-            assert abs(sympy.N(sympy.Rational(point.lower.numerator, point.lower.denominator), 60) - value) < Q(1, 10**50)
+            assert abs(sympy.N(sympy.Rational(point.lower.numerator, point.lower.denominator), 60) - value) < Q(
+                1, 10**50
+            )
     assert len(found.pieces) == len(points) + 1
     assert [p.right for p in found.pieces[:-1]] == list(found.breakpoints)
     assert all(a.right == b.left for a, b in pairwise(found.pieces))
 
 
-@pytest.mark.parametrize(("text", "degree"), [("t^3", 3), ("7", 0), ("t^2*(t-1)", 3), ("abs(t)", None), ("sin(t)", None), ("(t+1)^2-t^2", 1)])
+@pytest.mark.parametrize(
+    ("text", "degree"), [("t^3", 3), ("7", 0), ("t^2*(t-1)", 3), ("abs(t)", None), ("sin(t)", None), ("(t+1)^2-t^2", 1)]
+)
 def test_polynomial_degree(text: str, degree: int | None) -> None:
     assert traits(text).polynomial_degree == degree
 
@@ -151,7 +184,18 @@ def test_the_ntk_is_refused_with_its_reason(text: str, reason: str) -> None:
     assert re.search(reason, found.derivative_refused)
 
 
-@pytest.mark.parametrize("text", ["abs(t)^(3/4)", "relu(t)", "t*log(abs(t))", "abs(t)^(51/100)", "acos(max(-1,min(1,t))/2)", "exp(t^2/8)", "abs(sin(t))"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "abs(t)^(3/4)",
+        "relu(t)",
+        "t*log(abs(t))",
+        "abs(t)^(51/100)",
+        "acos(max(-1,min(1,t))/2)",
+        "exp(t^2/8)",
+        "abs(sin(t))",
+    ],
+)
 def test_a_square_integrable_derivative_is_not_refused(text: str) -> None:
     assert traits(text).derivative_refused is None
 
@@ -164,17 +208,37 @@ def test_whether_the_derivative_is_square_integrable_depends_on_the_variance() -
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("exp(t^4)", "grows too fast"), ("exp(exp(t))", "grows too fast"), ("exp(t^2/3 + t^3*exp(t))", "grows too fast"),
-        ("1/t", r"\|t - r\|\^\(-1\) at r = 0"), ("1/(t-1)^2", r"at r = 1"), ("abs(t)^(-1/2)", r"\^\(-1/2\)"), ("tan(t)", "tan"),
+        ("exp(t^4)", "grows too fast"),
+        ("exp(exp(t))", "grows too fast"),
+        ("exp(t^2/3 + t^3*exp(t))", "grows too fast"),
+        ("1/t", r"\|t - r\|\^\(-1\) at r = 0"),
+        ("1/(t-1)^2", r"at r = 1"),
+        ("abs(t)^(-1/2)", r"\^\(-1/2\)"),
+        ("tan(t)", "tan"),
         ("1/sin(t)", "sin"),
     ],
-)  # fmt: skip
+)
 def test_not_square_integrable(text: str, reason: str) -> None:
     with pytest.raises(NotSquareIntegrableError, match=reason):
         traits(text)
 
 
-@pytest.mark.parametrize("text", ["sqrt(t)", "log(t)", "gamma(t)", "t^(1/3)", "asin(t)", "acosh(t)", "atanh(t)", "sqrt(100-t)", "log(1-exp(t))", "t^pi", "digamma(t)"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqrt(t)",
+        "log(t)",
+        "gamma(t)",
+        "t^(1/3)",
+        "asin(t)",
+        "acosh(t)",
+        "atanh(t)",
+        "sqrt(100-t)",
+        "log(1-exp(t))",
+        "t^pi",
+        "digamma(t)",
+    ],
+)
 def test_complex_or_singular_on_the_line_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"real"):
         traits(text)

@@ -14,7 +14,7 @@ from kernelc.balls.local import EndPoint, LocalBounds, Majorant, Term, integrabl
 from kernelc.model import VARIABLE as T
 
 _WIDTH = Fraction(1, 16)
-_DISTANCES = tuple(mpf(10) ** -k for k in (30, 17, 9, 5, 3, 2)) + (mpf("0.03"), mpf("0.0625"))
+_DISTANCES = tuple(mpf(x) for x in ("1e-30", "1e-17", "1e-9", "1e-5", "1e-3", "1e-2", "0.03", "0.0625"))
 
 
 def exact(x: Fraction) -> mpf:
@@ -55,7 +55,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("f", "r", "side", "exponent"), CASES, ids=lambda x: str(x))
-def test_majorants_hold_and_have_the_right_exponent(f: sympy.Expr, r: sympy.Expr, side: int, exponent: Fraction) -> None:
+def test_majorants_hold_and_have_the_right_exponent(
+    f: sympy.Expr, r: sympy.Expr, side: int, exponent: Fraction
+) -> None:
     r = sympy.sympify(r)
     majorant = LocalBounds(T, end(r, side)).majorant(f)
     assert majorant is not None
@@ -69,8 +71,15 @@ def test_majorants_hold_and_have_the_right_exponent(f: sympy.Expr, r: sympy.Expr
 
 
 @pytest.mark.parametrize(
-    ("f", "r"), [(sympy.exp(1 / T), 0), (sympy.log(sympy.sin(1 / T) + 1), 0), (1 / sympy.sin(1 / T), 0), (sympy.log(sympy.log(1 / T)), 0)], ids=str
-)  # fmt: skip
+    ("f", "r"),
+    [
+        (sympy.exp(1 / T), 0),
+        (sympy.log(sympy.sin(1 / T) + 1), 0),
+        (1 / sympy.sin(1 / T), 0),
+        (sympy.log(sympy.log(1 / T)), 0),
+    ],
+    ids=str,
+)
 def test_what_cannot_be_bounded_is_not(f: sympy.Expr, r: int) -> None:
     assert LocalBounds(T, end(sympy.Integer(r), 1)).majorant(f) is None
 
@@ -100,7 +109,12 @@ def test_order_encloses_the_leading_coefficient() -> None:
 
 @pytest.mark.parametrize(
     ("f", "exponent"),
-    [(1 / T, Fraction(-1)), (T ** sympy.Rational(-3, 4), Fraction(-3, 4)), (sympy.sin(T) / T**3, Fraction(-2)), (sympy.log(T), None)],
+    [
+        (1 / T, Fraction(-1)),
+        (T ** sympy.Rational(-3, 4), Fraction(-3, 4)),
+        (sympy.sin(T) / T**3, Fraction(-2)),
+        (sympy.log(T), None),
+    ],
     ids=str,
 )
 def test_leading_exponents(f: sympy.Expr, exponent: Fraction | None) -> None:
@@ -121,7 +135,9 @@ def test_integrals_of_majorants(majorant: Majorant, width: Fraction) -> None:
     with mpmath.workdps(40):
         # x = exp(-y): no singularity is left.
         start = -mpmath.log(exact(width))
-        value = mpmath.quad(lambda y: at(majorant, mpmath.exp(-y)) * mpmath.exp(-y), [start, start + 5, start + 40, start + 900])
+        value = mpmath.quad(
+            lambda y: at(majorant, mpmath.exp(-y)) * mpmath.exp(-y), [start, start + 5, start + 40, start + 900]
+        )
         bound = mpf(integral(majorant, width).str(40, radius=False))
         assert value * (1 - mpf(10) ** -10) <= bound <= value * (1 + mpf(10) ** -8)
 
@@ -132,5 +148,8 @@ def test_integrability_is_strict() -> None:
     assert not integrable(squared(edge))
     assert integral(squared(edge), _WIDTH) == arb.pos_inf()
     assert squared((Term(Fraction(2), Fraction(1), 1), Term(Fraction(3), Fraction(0), 0))) == (
-        Term(Fraction(4), Fraction(2), 2), Term(Fraction(6), Fraction(1), 1), Term(Fraction(6), Fraction(1), 1), Term(Fraction(9), Fraction(0), 0),
-    )  # fmt: skip
+        Term(Fraction(4), Fraction(2), 2),
+        Term(Fraction(6), Fraction(1), 1),
+        Term(Fraction(6), Fraction(1), 1),
+        Term(Fraction(9), Fraction(0), 0),
+    )

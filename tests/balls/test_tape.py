@@ -60,12 +60,25 @@ def test_outputs_share_one_run_and_follow_the_precision() -> None:
 
 
 ACROSS = (
-    (sympy.sqrt(T), -1.0), (sympy.sqrt(T), 0.0), (1 / sympy.sqrt(T), -1.0), (T ** sympy.Rational(3, 2), -1.0),
-    (T ** sympy.Rational(1, 3), -1.0), (T ** sympy.Rational(1, 3), 0.0), (T**sympy.pi, -2.0), (sympy.log(T), -1.0),
-    (T ** sympy.Rational(-5, 2), -1.0), (sympy.sqrt(1 + T**2), 1j), (sympy.log(1 + sympy.exp(T)), 0.5 + 3.14159j), (1 / T, 0.0),
-    (1 / (1 + sympy.exp(-T)), 3.14159j), (sympy.asin(T / 2), 2.5), (sympy.atan(3 * T), 0.4j), (sympy.sqrt(2) ** sympy.log(T), -1.0),
-    (sympy.acosh(T), 0.0), (T**-3, 0.0),
-)  # fmt: skip
+    (sympy.sqrt(T), -1.0),
+    (sympy.sqrt(T), 0.0),
+    (1 / sympy.sqrt(T), -1.0),
+    (T ** sympy.Rational(3, 2), -1.0),
+    (T ** sympy.Rational(1, 3), -1.0),
+    (T ** sympy.Rational(1, 3), 0.0),
+    (T**sympy.pi, -2.0),
+    (sympy.log(T), -1.0),
+    (T ** sympy.Rational(-5, 2), -1.0),
+    (sympy.sqrt(1 + T**2), 1j),
+    (sympy.log(1 + sympy.exp(T)), 0.5 + 3.14159j),
+    (1 / T, 0.0),
+    (1 / (1 + sympy.exp(-T)), 3.14159j),
+    (sympy.asin(T / 2), 2.5),
+    (sympy.atan(3 * T), 0.4j),
+    (sympy.sqrt(2) ** sympy.log(T), -1.0),
+    (sympy.acosh(T), 0.0),
+    (T**-3, 0.0),
+)
 
 
 @pytest.mark.parametrize(("f", "z"), ACROSS, ids=str)
@@ -77,7 +90,9 @@ def test_a_box_across_a_cut_or_pole_is_not_finite(f: sympy.Expr, z: complex) -> 
     assert tape(acb(arb(0.9, 1e-3), arb(0, 1e-3)) + acb(2 if f == sympy.acosh(T) else 0), True)[0].is_finite()
 
 
-@pytest.mark.parametrize("f", [sympy.sqrt(T), T ** sympy.Rational(1, 3), T ** sympy.Rational(3, 2), sympy.log(T)], ids=str)
+@pytest.mark.parametrize(
+    "f", [sympy.sqrt(T), T ** sympy.Rational(1, 3), T ** sympy.Rational(3, 2), sympy.log(T)], ids=str
+)
 def test_the_flag_is_what_refuses(f: sympy.Expr) -> None:
     box = acb(arb(-1, 0.01), arb(0, 0.01))
     assert Tape((f,), T)(box, False)[0].is_finite()

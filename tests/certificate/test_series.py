@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 
 import mpmath
 import pytest
@@ -52,7 +53,9 @@ KNOWN: list[tuple[str, Callable[[int], mpf], Callable[[], mpf]]] = [
 
 
 @pytest.mark.parametrize(("text", "coefficient", "moment"), KNOWN)
-def test_truncation_bounds_over_degrees(text: str, coefficient: Callable[[int], mpf], moment: Callable[[], mpf]) -> None:
+def test_truncation_bounds_over_degrees(
+    text: str, coefficient: Callable[[int], mpf], moment: Callable[[], mpf]
+) -> None:
     found = expanded(text, 256, 256)
     with mpmath.workdps(800), ctx.workprec(found.precision + 64):
         remaining = moment()
@@ -77,7 +80,9 @@ def test_truncation_bounds_over_degrees(text: str, coefficient: Callable[[int], 
             assert mpf(facts.statement["literal_rounding_bound"]) >= literal
             total = facts.statement["total_bound"]
             for dtype, evaluation in facts.statement["evaluation_bound"].items():
-                assert Fraction(total[dtype]) >= Fraction(facts.statement["truncation_bound"]) * (1 - Fraction(1, 2**50)) + Fraction(evaluation)
+                assert Fraction(total[dtype]) >= Fraction(facts.statement["truncation_bound"]) * (
+                    1 - Fraction(1, 2**50)
+                ) + Fraction(evaluation)
 
 
 def test_the_table_by_degree_falls_and_is_what_each_degree_would_certify() -> None:
@@ -86,7 +91,7 @@ def test_the_table_by_degree_falls_and_is_what_each_degree_would_certify() -> No
         statement = certify_series(found.kappa, 8, _DIRECT, proved=True).statement
         table = statement["bound_by_degree"]
         assert [d for d, _ in table] == [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
-        assert all(a[1] > b[1] for a, b in zip(table, table[1:], strict=False) if b[0] % 2 == 0)
+        assert all(a[1] > b[1] for a, b in pairwise(table) if b[0] % 2 == 0)
         for degree, bound in table:
             assert bound == certify_series(found.kappa, degree, _DIRECT, proved=True).statement["truncation_bound"]
         assert dict(table)[8] == statement["truncation_bound"]

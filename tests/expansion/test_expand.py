@@ -29,7 +29,9 @@ def specified(text: str, variance: Fraction = _ONE) -> tuple[sympy.Expr, Activat
     return spec.expression, analyse(spec, variance)
 
 
-def assert_expansion(text: str, variance: Fraction, found: HermiteExpansion, degrees: tuple[int, ...], digits: int) -> None:
+def assert_expansion(
+    text: str, variance: Fraction, found: HermiteExpansion, degrees: tuple[int, ...], digits: int
+) -> None:
     """Moments and coefficients lie in their balls, to `digits` digits of mpmath's."""
     f, traits = specified(text, variance)
     with mpmath.workdps(26):
@@ -53,11 +55,19 @@ def assert_expansion(text: str, variance: Fraction, found: HermiteExpansion, deg
 @pytest.mark.parametrize(
     ("text", "variance"),
     [
-        ("relu(t)", "1"), ("t*sigmoid(t)", "2"), ("abs(t)^(3/2)", "1"), ("log(abs(t))", "1/2"), ("abs(t)^(-1/5)", "1"),
-        ("Heaviside(t-1)*t", "9/4"), ("exp(t^2/9)", "1"), ("sqrt(abs(cos(t)-t))", "1"), ("max(0, exp(t)-2)", "1"), ("t*log(abs(t))", "1/4"),
+        ("relu(t)", "1"),
+        ("t*sigmoid(t)", "2"),
+        ("abs(t)^(3/2)", "1"),
+        ("log(abs(t))", "1/2"),
+        ("abs(t)^(-1/5)", "1"),
+        ("Heaviside(t-1)*t", "9/4"),
+        ("exp(t^2/9)", "1"),
+        ("sqrt(abs(cos(t)-t))", "1"),
+        ("max(0, exp(t)-2)", "1"),
+        ("t*log(abs(t))", "1/4"),
         ("acos(max(-1,min(1,t)))", "1"),
     ],
-)  # fmt: skip
+)
 def test_singular_and_smooth_activations_by_another_road(text: str, variance: str) -> None:
     q = Fraction(variance)
     found = expand(specified(text, q)[1], q, 8, 8, 128)
@@ -66,15 +76,33 @@ def test_singular_and_smooth_activations_by_another_road(text: str, variance: st
     assert_expansion(text, q, found, (0, 3, 8), 10 if text in ("abs(t)^(-1/5)", "sqrt(abs(cos(t)-t))") else 17)
 
 
-_OUTER = st.sampled_from(["{}", "tanh({})", "sin({})", "exp(-({})^2)", "relu({})", "abs({})", "erf({})", "sigmoid({})", "softplus({})", "1/(1+({})^2)", "cos({})", "elu({})"])
+_OUTER = st.sampled_from(
+    [
+        "{}",
+        "tanh({})",
+        "sin({})",
+        "exp(-({})^2)",
+        "relu({})",
+        "abs({})",
+        "erf({})",
+        "sigmoid({})",
+        "softplus({})",
+        "1/(1+({})^2)",
+        "cos({})",
+        "elu({})",
+    ]
+)
 _LINES = st.sampled_from(["t", "2*t-1", "t/3+1/2", "1-t", "t^2/4-1", "3*t/2"])
 _TERMS = st.builds(lambda outer, line: outer.format(line), _OUTER, _LINES)
 _ACTIVATIONS = st.builds(
-    lambda a, b, join: join.format(a, b), _TERMS, _TERMS, st.sampled_from(["{0}", "{0}+{1}", "({0})*({1})", "{0}-t*({1})", "max({0},{1})"])
+    lambda a, b, join: join.format(a, b),
+    _TERMS,
+    _TERMS,
+    st.sampled_from(["{0}", "{0}+{1}", "({0})*({1})", "{0}-t*({1})", "max({0},{1})"]),
 )
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(_ACTIVATIONS, st.sampled_from([Fraction(1), Fraction(1, 4), Fraction(9, 4)]))
 def test_random_activations(text: str, variance: Fraction) -> None:
     try:
@@ -93,13 +121,35 @@ def test_closed_forms(bits: int) -> None:
     with mpmath.workdps(90):
         s = mpf(3) / 2
         root = mpmath.sqrt(2 * mpmath.pi)
-        cases.append(("exp(t)", lambda k: s**k * mpmath.exp(s * s / 2) / mpmath.sqrt(mpmath.factorial(k)), mpmath.exp(2 * s * s)))
         cases.append(
-            ("cos(t)", lambda k: mpf((1, 0, -1, 0)[k % 4]) * s**k * mpmath.exp(-s * s / 2) / mpmath.sqrt(mpmath.factorial(k)), (1 + mpmath.exp(-2 * s * s)) / 2)
+            ("exp(t)", lambda k: s**k * mpmath.exp(s * s / 2) / mpmath.sqrt(mpmath.factorial(k)), mpmath.exp(2 * s * s))
         )
-        cases.append(("Heaviside(t)", lambda k: mpf(1) / 2 if k == 0 else hermite(k - 1, mpf(0)) / mpmath.sqrt(k) / root, mpf(1) / 2))
         cases.append(
-            ("relu(t)", lambda k: s / root if k == 0 else s / 2 if k == 1 else s * hermite(k - 2, mpf(0)) / mpmath.sqrt(k * (k - 1)) / root, s * s / 2)
+            (
+                "cos(t)",
+                lambda k: mpf((1, 0, -1, 0)[k % 4]) * s**k * mpmath.exp(-s * s / 2) / mpmath.sqrt(mpmath.factorial(k)),
+                (1 + mpmath.exp(-2 * s * s)) / 2,
+            )
+        )
+        cases.append(
+            (
+                "Heaviside(t)",
+                lambda k: mpf(1) / 2 if k == 0 else hermite(k - 1, mpf(0)) / mpmath.sqrt(k) / root,
+                mpf(1) / 2,
+            )
+        )
+        cases.append(
+            (
+                "relu(t)",
+                lambda k: (
+                    s / root
+                    if k == 0
+                    else s / 2
+                    if k == 1
+                    else s * hermite(k - 2, mpf(0)) / mpmath.sqrt(k * (k - 1)) / root
+                ),
+                s * s / 2,
+            )
         )
         for text, coefficient, moment in cases:
             found = expand(specified(text, q)[1], q, 20, 20, bits)
@@ -170,7 +220,14 @@ def test_precision_rises_until_the_tail_is_resolved() -> None:
 
 @pytest.mark.parametrize(
     ("scale", "power", "linear", "quadratic"),
-    [("1", "0", "0", "0"), ("3", "2", "0", "0"), ("1/2", "7/2", "3/2", "0"), ("2", "1", "0", "1/5"), ("5", "0", "-1", "-3"), ("1", "2", "-2", "1/9")],
+    [
+        ("1", "0", "0", "0"),
+        ("3", "2", "0", "0"),
+        ("1/2", "7/2", "3/2", "0"),
+        ("2", "1", "0", "1/5"),
+        ("5", "0", "-1", "-3"),
+        ("1", "2", "-2", "1/9"),
+    ],
 )
 @pytest.mark.parametrize("radius", ["9", "30"])
 @pytest.mark.parametrize("variance", ["1", "1/4"])
@@ -190,7 +247,9 @@ def test_the_tail_bound(scale: str, power: str, linear: str, quadratic: str, rad
         top = log_integrand(start)
         value = 2 * mpmath.quad(lambda z: mpmath.exp(log_integrand(z) - top), [start, start + 1, start + 5, start + 40])
         value *= mpmath.exp(top) / mpmath.sqrt(2 * mpmath.pi)
-        bound = tail_beyond(*numbers, (arb(q.numerator) / q.denominator).sqrt(), arb(int(radius)))
+        bound = tail_beyond(
+            numbers[0], numbers[1], numbers[2], numbers[3], (arb(q.numerator) / q.denominator).sqrt(), arb(int(radius))
+        )
         middle, rad = exact(bound)
         assert value <= middle + rad
         assert middle <= mpf("1.6") * value

@@ -61,7 +61,9 @@ def one_piece(f: sympy.Expr, slope: sympy.Expr) -> ActivationTraits:
     """Traits that deny a breakpoint: the whole line as one piece, which it is not."""
     linear = Growth(Fraction(1), _ONE, Fraction(0), Fraction(0), _ONE)
     constant = Growth(_ONE, Fraction(0), Fraction(0), Fraction(0), _ONE)
-    return ActivationTraits("none", None, (), (Piece(None, None, f, slope),), Fraction(10**6), linear, constant, "denied", None)
+    return ActivationTraits(
+        "none", None, (), (Piece(None, None, f, slope),), Fraction(10**6), linear, constant, "denied", None
+    )
 
 
 def test_a_relu_as_one_analytic_piece_is_refused_and_wrong_without_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +118,7 @@ def dropped(series: SeriesExpansion, degree: int) -> SeriesExpansion:
 
 @pytest.mark.parametrize(("text", "degree"), [("relu(t)", 8), ("tanh(t)", 9), ("exp(t)", 12), ("abs(t)^(3/2)", 40)])
 def test_a_dropped_last_coefficient_breaks_the_truncation_bound(text: str, degree: int) -> None:
-    """The emitted sum without its last term misses kappa(1) by more than the bound; a dropped ball shows in the tail."""
+    """The emitted sum without its last term misses kappa(1) by more than the bound; the tail shows it."""
     found = expand(traits(text), _ONE, degree, degree + 4, None)
     for series, last in ((found.kappa, degree), (found.kappa_dot, degree - 1)):
         assert series is not None

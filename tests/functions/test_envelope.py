@@ -75,7 +75,9 @@ def _polynomial(a: Fraction, b: Fraction, c: Fraction) -> Bounded:
 def _wave(low: Fraction, width: Fraction) -> Bounded:
     high = low + width
     return Bounded(
-        lambda x: exact(low) + exact(width) * (1 + mpmath.sin(11 * x)) / 2, env.constant(low, high), f"wave[{low},{high}]"
+        lambda x: exact(low) + exact(width) * (1 + mpmath.sin(11 * x)) / 2,
+        env.constant(low, high),
+        f"wave[{low},{high}]",
     )
 
 
@@ -84,6 +86,8 @@ _BASES = st.one_of(
     st.builds(_polynomial, st.just(Fraction(0)), _COEFFICIENTS, _COEFFICIENTS),
     st.builds(_wave, _COEFFICIENTS, st.sampled_from([Fraction(0), Fraction(1, 3), Fraction(5)])),
 )
+
+
 def _real(value: Any) -> mpf:
     """The value where it is real and of a size that mpmath is quick with.
 
@@ -126,26 +130,55 @@ _UNARY: dict[str, tuple[Callable[..., Any], Callable[..., Envelope]]] = {
     **{
         name: (getattr(mpmath, _NAMED[name].mpmath_name), lambda e, rule=_NAMED[name].envelope: rule([e]).completed())
         for name in (
-            "sin", "cos", "tan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "asin", "acos", "atan", "erf", "erfc",
-            "erfi", "airyai", "LambertW0",
+            "sin",
+            "cos",
+            "tan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "acosh",
+            "atanh",
+            "asin",
+            "acos",
+            "atan",
+            "erf",
+            "erfc",
+            "erfi",
+            "airyai",
+            "LambertW0",
         )
     },
     "gamma": (_positive(mpmath.gamma), lambda e: _NAMED["gamma"].envelope([e]).completed()),
     "loggamma": (_positive(mpmath.loggamma), lambda e: _NAMED["loggamma"].envelope([e]).completed()),
-    "airyaiprime": (lambda a: mpmath.airyai(a, derivative=1), lambda e: _NAMED["airyaiprime"].envelope([e]).completed()),
-    "digamma": (_positive(mpmath.digamma), lambda e: _NAMED["polygamma"].envelope([env.constant(Fraction(0), Fraction(0)), e])),
+    "airyaiprime": (
+        lambda a: mpmath.airyai(a, derivative=1),
+        lambda e: _NAMED["airyaiprime"].envelope([e]).completed(),
+    ),
+    "digamma": (
+        _positive(mpmath.digamma),
+        lambda e: _NAMED["polygamma"].envelope([env.constant(Fraction(0), Fraction(0)), e]),
+    ),
     "trigamma": (
         _positive(lambda a: mpmath.psi(1, a)),
         lambda e: _NAMED["polygamma"].envelope([env.constant(Fraction(1), Fraction(1)), e]),
     ),
-    "J_2": (lambda a: mpmath.besselj(2, a), lambda e: _NAMED["besselj"].envelope([env.constant(Fraction(2), Fraction(2)), e])),
-    "I_0": (lambda a: mpmath.besseli(0, a), lambda e: _NAMED["besseli"].envelope([env.constant(Fraction(0), Fraction(0)), e])),
-}  # fmt: skip
+    "J_2": (
+        lambda a: mpmath.besselj(2, a),
+        lambda e: _NAMED["besselj"].envelope([env.constant(Fraction(2), Fraction(2)), e]),
+    ),
+    "I_0": (
+        lambda a: mpmath.besseli(0, a),
+        lambda e: _NAMED["besseli"].envelope([env.constant(Fraction(0), Fraction(0)), e]),
+    ),
+}
 
 
 def _binary(name: str, f: Bounded, g: Bounded) -> Bounded:
     operation, rule = _BINARY[name]
-    return Bounded(lambda x: _real(operation(f.value(x), g.value(x))), rule(f.envelope, g.envelope), f"({f.text} {name} {g.text})")
+    return Bounded(
+        lambda x: _real(operation(f.value(x), g.value(x))), rule(f.envelope, g.envelope), f"({f.text} {name} {g.text})"
+    )
 
 
 def _unary(name: str, f: Bounded) -> Bounded:
@@ -187,11 +220,17 @@ def test_random_combinations_stay_inside(f: Bounded) -> None:
 @pytest.mark.parametrize("name", sorted(_UNARY))
 @pytest.mark.parametrize(
     "base",
-    [_polynomial(Fraction(0), Fraction(2, 3), Fraction(1, 8)), _polynomial(Fraction(0), Fraction(-2), Fraction(1)),
-     _polynomial(Fraction(1, 8), Fraction(0), Fraction(1)), _polynomial(Fraction(1), Fraction(1), Fraction(1)),
-     _wave(Fraction(1, 4), Fraction(1, 2)), _wave(Fraction(-1, 3), Fraction(2, 3)), _wave(Fraction(5, 4), Fraction(3))],
+    [
+        _polynomial(Fraction(0), Fraction(2, 3), Fraction(1, 8)),
+        _polynomial(Fraction(0), Fraction(-2), Fraction(1)),
+        _polynomial(Fraction(1, 8), Fraction(0), Fraction(1)),
+        _polynomial(Fraction(1), Fraction(1), Fraction(1)),
+        _wave(Fraction(1, 4), Fraction(1, 2)),
+        _wave(Fraction(-1, 3), Fraction(2, 3)),
+        _wave(Fraction(5, 4), Fraction(3)),
+    ],
     ids=lambda b: b.text,
-)  # fmt: skip
+)
 def test_each_rule_on_each_kind_of_argument(name: str, base: Bounded) -> None:
     f = _unary(name, base)
     with mpmath.workdps(50):
@@ -225,7 +264,11 @@ def test_what_is_not_known_stays_unknown() -> None:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(st.fractions(), st.fractions(min_value=-40, max_value=40), st.sampled_from([Fraction(1, 3), Fraction(5, 2), Fraction(4)]))
+@given(
+    st.fractions(),
+    st.fractions(min_value=-40, max_value=40),
+    st.sampled_from([Fraction(1, 3), Fraction(5, 2), Fraction(4)]),
+)
 def test_roundings_go_outwards(x: Fraction, y: Fraction, exponent: Fraction) -> None:
     assert env.round_down(x) <= x <= env.round_up(x)
     assert env.round_up(x) - env.round_down(x) <= abs(x) / 2**60
