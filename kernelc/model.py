@@ -105,6 +105,7 @@ class ActivationTraits:
     `pieces` cover [-range_limit, range_limit]; each is analytic inside. `growth` is None where no
     growth bound could be derived (the kernel is then `estimated`). `derivative_refused` says why
     sigma' is not known to be square integrable, None where it is proved to be.
+    `certain` is False where zeros of a condition could not be told apart: nothing is then proved.
     `polynomial_degree` is set where sigma is a polynomial, so that its tail is exactly zero.
     """
 
@@ -117,6 +118,7 @@ class ActivationTraits:
     derivative_growth: Growth | None
     derivative_refused: str | None
     polynomial_degree: int | None
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +151,8 @@ class HermiteExpansion:
 class DirectDual:
     """The best evaluation of one dual kernel on all of [-1, 1], and how far it is trusted.
 
-    `error` is relative to the value at rho = 1: a proved bound of the truncation where `proved`
-    (rounding is added by the certificate), else the largest disagreement with other roads.
+    `error` is relative to the value at rho = 1: a proved bound of truncation and of the literals where
+    `proved` (the evaluation's rounding is added by the certificate), else the largest disagreement with other roads.
     """
 
     evaluation: Evaluation

@@ -12,7 +12,7 @@ from ._evaluation import DualTables, KernelTables, PowerTable
 
 KAPPA_SERIES = PowerTable(
     coefficients=(
-        1.9331214940473873e-82,
+        0.0,
         1.0,
     ),
     parity="even",

@@ -12,7 +12,7 @@ from ._evaluation import DualTables, KernelTables, PowerTable
 
 KAPPA_SERIES = PowerTable(
     coefficients=(
-        1.7345116782659267e-82,
+        0.0,
         1.0,
     ),
     parity="odd",
@@ -36,7 +36,7 @@ DROP = PowerTable(
 
 KAPPA_DOT_SERIES = PowerTable(
     coefficients=(
-        1.7345116782659267e-82,
+        0.0,
         3.0,
     ),
     parity="even",

@@ -12,8 +12,8 @@ from ._evaluation import DualTables, KernelTables, PowerTable
 
 KAPPA_SERIES = PowerTable(
     coefficients=(
-        6.633998531197772e-83,
-        6.633998531197772e-83,
+        0.0,
+        0.0,
         1.0,
     ),
     parity="even",
@@ -38,7 +38,7 @@ DROP = PowerTable(
 
 KAPPA_DOT_SERIES = PowerTable(
     coefficients=(
-        1.3267997062395544e-82,
+        0.0,
         4.0,
     ),
     parity="odd",

@@ -13,7 +13,7 @@ from ._evaluation import DualTables, KernelTables, PowerTable
 
 KAPPA_SERIES = PowerTable(
     coefficients=(
-        4.421239356904297e-82,
+        0.0,
         9.0,
         2.0,
         0.6666666666666666,

@@ -47,13 +47,18 @@ class Cell:
 
 
 class Resolver:
-    """Cuts [-limit, limit] for one expression. `is_global`: no cut lies outside of the range."""
+    """Cuts [-limit, limit] for one expression.
+
+    `is_global`: no cut lies outside of the range. `is_certain`: every zero was isolated; where several
+    may hide in one enclosure (a multiple zero of a transcendental condition) it is False.
+    """
 
     def __init__(self, limit: Fraction, left: Cut | None = None, right: Cut | None = None) -> None:
         self._limit = limit
         self._left = left
         self._right = right
         self.is_global = True
+        self.is_certain = True
         self._memo: dict[sympy.Basic, list[Cell]] = {}
 
     def cells(self, f: sympy.Expr) -> list[Cell]:
@@ -155,6 +160,7 @@ class Resolver:
                 beyond = nonzero_beyond(g)
                 self.is_global = beyond is not None and beyond <= self._limit
             for root in isolate_roots(g, VARIABLE, low, high):
+                self.is_certain = self.is_certain and (root.simple or self._is_edge(root, cell))
                 at_edge = [i for i, e in enumerate(edges) if e is not None and _same(e.root, root)]
                 for i in at_edge:
                     edge = edges[i]
@@ -172,6 +178,11 @@ class Resolver:
                 ordered.append(cut)
         ends = [edges[0], *ordered, edges[1]]
         return [Cell(left, right, cell.values) for left, right in pairwise(ends)]
+
+    @staticmethod
+    def _is_edge(root: RealRoot, cell: Cell) -> bool:
+        """Whether a cluster is an end of the cell, found there before: nothing new can hide in it."""
+        return any(edge is not None and _same(edge.root, root) for edge in (cell.left, cell.right))
 
     def _note_far_roots(self, g: sympy.Expr, low: Fraction, high: Fraction) -> None:
         far = Fraction(10**9)
@@ -281,6 +292,7 @@ class Resolver:
         inside = Resolver(self._limit, cell.left, cell.right)
         found = inside._resolve(sympy.sympify(f))
         self.is_global = self.is_global and inside.is_global
+        self.is_certain = self.is_certain and inside.is_certain
         return found
 
 

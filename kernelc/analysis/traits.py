@@ -57,6 +57,7 @@ def analyse(spec: ActivationSpec, variance: Fraction) -> ActivationTraits:
         derivative_growth=derivative_growth,
         derivative_refused=_derivative_refused(cells, breakpoints, derivative_growth, variance),
         polynomial_degree=_polynomial_degree(cells),
+        certain=resolver.is_certain,
     )
 
 

@@ -147,10 +147,11 @@ def _refined(g: sympy.Expr, t: sympy.Symbol, low: Fraction, high: Fraction) -> l
                     found.append(_newton(tape, a, b))
                     continue
                 a, b = _shrunk_to_end(tape, a, b, left, right)
+            # A monotone bracket holds one root at most, and so do two that touch: g' has one sign on both.
             if found and found[-1].upper >= a:
-                found[-1] = RealRoot(None, found[-1].lower, b, False)
+                found[-1] = RealRoot(None, found[-1].lower, b, monotone and found[-1].simple)
             else:
-                found.append(RealRoot(None, a, b, False))
+                found.append(RealRoot(None, a, b, monotone))
             if len(found) > _MAX_ROOTS:
                 raise UnsupportedError(f"a condition in the formula has more than {_MAX_ROOTS} zeros")
     return found

@@ -147,7 +147,11 @@ def _status(inputs: CertificateInputs) -> dict[str, Any]:
     if not inputs.expansion.proved:
         return {
             "status": "estimated",
-            "status_reason": "no growth bound of sigma could be derived: what lies far out is not bounded",
+            "status_reason": (
+                "no growth bound of sigma could be derived: what lies far out is not bounded"
+                if inputs.traits.growth is None
+                else "zeros of a condition in the formula could not be told apart: between them nothing is bounded"
+            ),
         }
     return {
         "status": "certified",

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from flint import arb
 
-from kernelc.functions.envelope import fraction_of
+from kernelc.balls.doubles import double_above as double_above
+from kernelc.balls.doubles import nearest_double as nearest_double
 
 UNIT = {"float32": arb(2) ** -24, "float64": arb(2) ** -53}
 _SMALLEST = {"float32": arb(2) ** -149, "float64": arb(2) ** -1074}
-
-
-def double_above(x: arb) -> float:
-    """The least double >= the ball's upper end; infinity where there is none."""
-    if not x.is_finite():
-        return math.inf
-    top = fraction_of(x.upper())
-    try:
-        value = float(top)
-    except OverflowError:
-        return math.inf
-    return math.nextafter(value, math.inf) if value < top else value
-
-
-def nearest_double(x: arb) -> float:
-    """A double nearest to the middle of the ball."""
-    return float(fraction_of(x.mid()))
 
 
 def total(values: Sequence[arb]) -> arb:

@@ -9,7 +9,8 @@ from typing import Any
 
 from flint import arb
 
-from kernelc.certificate.rounding import double_above, evaluation_bound, nearest_double, total
+from kernelc.balls.doubles import nearest_double
+from kernelc.certificate.rounding import double_above, evaluation_bound, total
 from kernelc.model import Ball, DirectDual, SeriesExpansion
 from kernelc.program import PowerSeries, ThetaChebyshev
 
@@ -104,15 +105,14 @@ def _direct(direct: DirectDual, moment: float) -> dict[str, Any]:
     evaluation = direct.evaluation
     if isinstance(evaluation, PowerSeries):
         rounding = double_above(evaluation_bound(evaluation.coefficients, "float64") / arb(moment))
-        # Each literal is within half a unit in the last place, and the emitted code may leave out leading terms
-        # below 2^-59 of the sum.
-        literal = double_above(arb(len(evaluation.coefficients)) * arb(2) ** -53 + arb(2) ** -59)
+        # The emitted code may leave out leading terms below 2^-59 of the sum.
+        left_out = 2.0**-59
         statement: dict[str, Any] = {
             "method": "power_series",
             "terms": len(evaluation.coefficients),
             "panels": 1,
         }
-        error = direct.error + rounding + literal
+        error = math.nextafter(direct.error + rounding + left_out, math.inf) * (1 + 2.0**-50)
     else:
         assert isinstance(evaluation, ThetaChebyshev)
         statement = {

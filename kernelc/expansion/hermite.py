@@ -226,7 +226,13 @@ def _assembled(traits: ActivationTraits, variance: Fraction, sums: _Sums, degree
         _check_derivative(kappa_dot)
     _check_sum(kappa)
     return HermiteExpansion(
-        tuple(sums.hermite), kappa, kappa_dot, bits, sums.nodes, sums.panels, traits.growth is not None
+        tuple(sums.hermite),
+        kappa,
+        kappa_dot,
+        bits,
+        sums.nodes,
+        sums.panels,
+        traits.growth is not None and traits.certain,
     )
 
 

@@ -178,6 +178,8 @@ class PanelBuilder:
         |h_k(z)| phi(z) <= exp(-z^2/4)/sqrt(2 pi) <= 1 (Szego, Orthogonal Polynomials, 7.21.3 scaled).
         """
         cell = EndPoint(end.exact, end.lower, end.upper, end.side, width + (end.upper - end.lower), end.zero_of)
+        if cell.width > Fraction(1, 8):
+            raise ArithmeticError("a breakpoint could not be located closely enough")
         bounds = LocalBounds(VARIABLE, cell)
         found = bounds.majorant(piece.expression)
         slope: Majorant | None = bounds.majorant(piece.derivative) if self._target.with_derivative else ()

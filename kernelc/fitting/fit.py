@@ -15,6 +15,7 @@ import numpy as np
 from flint import arb, ctx
 from numpy.typing import NDArray
 
+from kernelc.balls.doubles import double_above, nearest_double
 from kernelc.balls.tape import arb_of
 from kernelc.errors import CertificationError
 from kernelc.fitting import chebyshev
@@ -74,13 +75,14 @@ def _series_dual(series: SeriesExpansion, traits: ActivationTraits, expansion: H
             tail = arb(0) if exact else moment - total
             if not tail.upper() <= SERIES_ERROR * moment.lower():
                 continue
-            kept = tuple(float(x.mid()) for x in series.coefficients[: k + 1])
+            kept = tuple(nearest_double(x) for x in series.coefficients[: k + 1])
             alternating = _sum(tuple(x if j % 2 == 0 else -x for j, x in enumerate(series.coefficients)))
+            literals = _sum(tuple(abs(x - arb(y)) for x, y in zip(series.coefficients, kept, strict=False)))
             return DirectDual(
                 PowerSeries.of(kept),
                 float(moment.mid()),
                 float(alternating.mid()),
-                float((tail.upper() / moment.lower()).upper()) if not exact else 0.0,
+                double_above((tail.upper() + literals) / moment.lower()),
                 expansion.proved,
                 0,
             )
