@@ -79,7 +79,7 @@ def compile_activation(
     watch.step("certifying", 0.9)
     inputs = CertificateInputs(spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason)
     kernel = certify(inputs, kept)
-    program = lower(kernel, traits, direct)
+    program = lower(kernel, traits, direct, form.program)
     watch.step("emitting", 0.97)
     return Kernel(emit(program, kernel, options.backends))
 

@@ -58,6 +58,95 @@ class DualProgram:
     at_minus_one: float
 
 
+Operation = Literal[
+    "input",  # q11, q12 or q22, by `name`
+    "const",  # `value`
+    "add",
+    "sub",
+    "mul",
+    "div",  # a / b, and a where a is 0 (a signed zero: the side from which a limit is reached)
+    "neg",
+    "abs",
+    "sign",  # 1 where a >= 0, else -1
+    "max",
+    "sqrt",  # of max(a, 0)
+    "exp",
+    "expm1",
+    "sin",
+    "cos",
+    "atan2",
+    "diff_of_products",  # a b - c d, to about one unit in the last place
+    "erf",
+    "ndtr",  # P(Z <= a)
+    "scaled_ndtr",  # (z, exponent, tail): exp(exponent) P(Z <= z), tail = exponent - z^2/2
+    "dawson",
+    "scaled_quadrant",  # (h, k, bh, bk, tilt, edge_h, edge_k, corner): see numerics.scaled_quadrant
+    "quadrant_excess",  # (h, k, bh, bk): see numerics.quadrant_excess
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """One operation; `value` for const, `name` for input."""
+
+    operation: Operation
+    arguments: tuple[int, ...] = ()
+    value: float = 0.0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FloatProgram:
+    """A function of (q11, q12, q22) in float64; the summands are listed so that cancellation can be seen.
+
+    The result is the sum of the instructions `summands`.
+    """
+
+    instructions: tuple[Instruction, ...]
+    summands: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SmallVarianceSeries:
+    """sigma (or sigma') = sum_k plus_k t^k right of 0, sum_k minus_k t^k left of it; it serves q11, q22 <= below."""
+
+    plus: tuple[float, ...]
+    minus: tuple[float, ...]
+    below: float
+
+
+@dataclass(frozen=True, slots=True)
+class WideProgram:
+    """A program for q11, q22 >= above."""
+
+    program: FloatProgram
+    above: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedFormDual:
+    """E[f(u) f(v)] at any variances in `variances`: `program` where neither other road serves.
+
+    `zero_at_origin`: the value is exactly 0 where q11 or q22 is 0. `at_origin`: whether the value at a
+    variance of 0 is known (not where f is a sigma that jumps at 0).
+    """
+
+    program: FloatProgram
+    series: SmallVarianceSeries | None
+    wide: WideProgram | None
+    variances: tuple[float, float]
+    zero_at_origin: bool
+    at_origin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedFormProgram:
+    """T and Tdot = dT/dq12 (None where it is refused, or where no float64 form of it holds)."""
+
+    dual: ClosedFormDual
+    dual_dot: ClosedFormDual | None
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """The facts that a generated file's header states."""
@@ -74,7 +163,9 @@ class KernelProgram:
 
     `kappa_dot` is None exactly where `derivative_refused` holds the reason. `homogeneous_degree` p:
     T(q11, q12, q22) = (sqrt(q11 q22) / variance)^p kappa(rho) holds for every variance (None: only
-    q11 = q22 = variance).
+    q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived.
+
+    In a float program an instruction's arguments are indices of earlier instructions.
     """
 
     name: str
@@ -84,3 +175,4 @@ class KernelProgram:
     kappa_dot: DualProgram | None
     derivative_refused: str | None
     provenance: Provenance
+    closed_form: ClosedFormProgram | None = None

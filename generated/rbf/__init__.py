@@ -28,6 +28,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
+from ._closed_form import DUAL, DUAL_DOT
 from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
 from ._inputs import RefusedError
@@ -108,7 +109,7 @@ def kappa_dot_series(rho: npt.ArrayLike) -> Any:
 def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """T(q11, q12, q22) = E[sigma(u) sigma(v)] for a centred Gaussian pair with these covariances.
 
-    It holds where every variance that is met equals 1.0; others are a ValueError.
+    By its closed form, for variances from 0.0 to 1e+16; others are a ValueError.
 
     Args:
         q11, q22: variances >= 0. q12: covariance, q12^2 <= q11 q22. Shapes broadcast together.
@@ -119,17 +120,19 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     Raises:
         ValueError: naming the argument.
     """
-    return evaluate_dual(TABLES, q11, q12, q22)
+    return evaluate_dual(TABLES, DUAL, q11, q12, q22)
 
 
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, arguments as in `dual`.
 
+    By its closed form, for variances from 0.0 to 1e+16; others are a ValueError.
+
     Raises:
         RefusedError: (a ValueError) where sigma' is not square integrable.
         ValueError: naming the argument.
     """
-    return evaluate_dual_dot(TABLES, q11, q12, q22)
+    return evaluate_dual_dot(TABLES, DUAL_DOT, q11, q12, q22)
 
 
 def nngp(

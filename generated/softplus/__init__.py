@@ -119,17 +119,19 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     Raises:
         ValueError: naming the argument.
     """
-    return evaluate_dual(TABLES, q11, q12, q22)
+    return evaluate_dual(TABLES, None, q11, q12, q22)
 
 
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, arguments as in `dual`.
 
+    It holds where every variance that is met equals 1.0; others are a ValueError.
+
     Raises:
         RefusedError: (a ValueError) where sigma' is not square integrable.
         ValueError: naming the argument.
     """
-    return evaluate_dual_dot(TABLES, q11, q12, q22)
+    return evaluate_dual_dot(TABLES, None, q11, q12, q22)
 
 
 def nngp(

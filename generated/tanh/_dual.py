@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._closed import ClosedDual, evaluate_closed, evaluate_homogeneous
 from ._evaluation import KernelTables, derivative, evaluate_direct
 from ._inputs import DoubleArray, FloatArray, as_floats
 
@@ -63,12 +64,17 @@ def _broadcast(
     return first, cross, second, dtype
 
 
+def _require_covariance(limit: DoubleArray, cross: DoubleArray, dtype: np.dtype[Any]) -> None:
+    """Refuse |q12| beyond `limit` = sqrt(q11 q22) and the rounding of a covariance."""
+    slack = COVARIANCE_SLACK_ULPS * float(np.finfo(dtype).eps)
+    if bool(np.any(np.abs(cross) > limit * (1.0 + slack) + float(np.finfo(np.float64).tiny))):
+        raise ValueError("q12: |q12| exceeds sqrt(q11 q22), which no covariance does")
+
+
 def _correlation(first: DoubleArray, cross: DoubleArray, second: DoubleArray, dtype: np.dtype[Any]) -> DoubleArray:
     """rho = q12 / sqrt(q11 q22), clipped to [-1, 1]; 0 where a variance is 0."""
     left, right = np.sqrt(first), np.sqrt(second)
-    slack = COVARIANCE_SLACK_ULPS * float(np.finfo(dtype).eps)
-    if bool(np.any(np.abs(cross) > left * right * (1.0 + slack) + float(np.finfo(np.float64).tiny))):
-        raise ValueError("q12: |q12| exceeds sqrt(q11 q22), which no covariance does")
+    _require_covariance(left * right, cross, dtype)
     rho = np.zeros_like(cross)
     np.divide(cross, left, out=rho, where=left > 0.0)
     np.divide(rho, right, out=rho, where=right > 0.0)
@@ -85,13 +91,54 @@ def _finish(name: str, value: DoubleArray, dtype: np.dtype[Any]) -> Any:
     return value.astype(dtype)[()]
 
 
-def evaluate_dual(tables: KernelTables, q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
+def _by_closed_form(
+    tables: KernelTables,
+    closed: ClosedDual,
+    orders: int,
+    covariance: tuple[DoubleArray, DoubleArray, DoubleArray],
+    dtype: np.dtype[Any],
+) -> DoubleArray:
+    """T (`orders` = 0) or Tdot (1) by its closed form, q12 clipped where it is beyond sqrt(q11 q22)."""
+    first, cross, second = covariance
+    limit = np.sqrt(first) * np.sqrt(second)
+    _require_covariance(limit, cross, dtype)
+    # within a rounding in float64 the form itself is exact on either side of the boundary
+    beyond = np.abs(cross) > limit * (1.0 + COVARIANCE_SLACK_ULPS * float(np.finfo(np.float64).eps))
+    cross = np.where(beyond, np.copysign(limit, cross), cross)
+    if not closed.at_origin and bool(np.any((first == 0.0) | (second == 0.0))):
+        raise ValueError(f"q11, q22: at variance 0 {tables.name} depends on sigma(0), which was not compiled")
+    degree = tables.homogeneous_degree
+    if degree is not None:
+        return evaluate_homogeneous(closed, round(degree) - orders, first, cross, second)
+    _require_range(tables, "q11", first, closed)
+    _require_range(tables, "q22", second, closed)
+    return evaluate_closed(closed, first, cross, second)
+
+
+def _require_range(tables: KernelTables, name: str, variances: DoubleArray, closed: ClosedDual) -> None:
+    """Refuse variances at which the closed form does not hold in float64."""
+    low, high = closed.variances
+    outside = (variances < low) | (variances > high)
+    if closed.zero_at_origin:
+        outside &= variances != 0.0
+    if bool(outside.any()):
+        worst = float(variances[outside][0])
+        raise ValueError(
+            f"{name}: the closed form of {tables.name} holds for variances from {low!r} to {high!r}, got {worst!r}"
+        )
+
+
+def evaluate_dual(
+    tables: KernelTables, closed: ClosedDual | None, q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike
+) -> Any:
     """T(q11, q12, q22) = E[sigma(u) sigma(v)], elementwise over broadcast arguments.
 
     Raises:
         ValueError: naming the argument: no covariance, or variances at which T is not compiled.
     """
     first, cross, second, dtype = _broadcast(q11, q12, q22)
+    if closed is not None:
+        return _finish("dual", _by_closed_form(tables, closed, 0, (first, cross, second), dtype), dtype)
     degree = tables.homogeneous_degree
     if degree is None:
         require_compiled_variance(tables, "q11", first, dtype)
@@ -106,7 +153,9 @@ def evaluate_dual(tables: KernelTables, q11: npt.ArrayLike, q12: npt.ArrayLike, 
     return _finish("dual", value, dtype)
 
 
-def evaluate_dual_dot(tables: KernelTables, q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
+def evaluate_dual_dot(
+    tables: KernelTables, closed: ClosedDual | None, q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike
+) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, elementwise over broadcast arguments.
 
     Where a variance is 0 and the degree of homogeneity is 1, Tdot depends on sigma'(0): rho = 0 is
@@ -118,6 +167,8 @@ def evaluate_dual_dot(tables: KernelTables, q11: npt.ArrayLike, q12: npt.ArrayLi
     """
     dual = derivative(tables)
     first, cross, second, dtype = _broadcast(q11, q12, q22)
+    if closed is not None:
+        return _finish("dual_dot", _by_closed_form(tables, closed, 1, (first, cross, second), dtype), dtype)
     degree = tables.homogeneous_degree
     if degree is None:
         require_compiled_variance(tables, "q11", first, dtype)

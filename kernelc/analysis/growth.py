@@ -7,6 +7,7 @@ the answer is then None, never a guess.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import sympy
@@ -231,16 +232,26 @@ def derive_growth(f: sympy.Expr) -> Growth | None:
 
 def nonzero_beyond(f: sympy.Expr) -> Fraction | None:
     """X such that f has no zero with |t| >= X, None where that is not proved."""
+    return _holds_beyond(f, lambda e: e.floor is not None)
+
+
+def nonnegative_beyond(f: sympy.Expr) -> Fraction | None:
+    """X such that f >= 0 for |t| >= X, None where that is not proved."""
+    return _holds_beyond(f, lambda e: e.nonnegative)
+
+
+def _holds_beyond(f: sympy.Expr, fact: Callable[[Envelope], bool]) -> Fraction | None:
+    """X beyond which a fact of the envelope holds on both sides of the line."""
     reach = Fraction(1)
     for sign in (1, -1):
         beyond = Fraction(1)
         for _ in range(6):
             side = _Side(sign, beyond)
-            floor = side.of(f).floor
+            holds = fact(side.of(f))
             if side.beyond == beyond:
                 break
             beyond = side.beyond
-        if floor is None or side.beyond != beyond:
+        if not holds or side.beyond != beyond:
             return None
         reach = max(reach, beyond)
     return reach

@@ -17,7 +17,7 @@ import sympy
 from flint import acb, arb, ctx
 from sympy.logic.boolalg import And, BooleanFalse, BooleanTrue, Not, Or
 
-from kernelc.analysis.growth import nonzero_beyond
+from kernelc.analysis.growth import nonnegative_beyond, nonzero_beyond
 from kernelc.balls.roots import RealRoot, isolate_roots
 from kernelc.balls.tape import Tape, arb_of
 from kernelc.errors import InputError, UnsupportedError
@@ -251,8 +251,8 @@ class Resolver:
             if not g.has(VARIABLE) or g.is_nonnegative:
                 continue
             if not g.is_polynomial(VARIABLE):
-                beyond = nonzero_beyond(g)
-                self.is_certain = self.is_certain and beyond is not None and beyond <= self._limit
+                facts = (nonnegative_beyond(g), nonzero_beyond(g))
+                self.is_certain = self.is_certain and any(x is not None and x <= self._limit for x in facts)
                 continue
             for root in isolate_roots(g, VARIABLE, Fraction(-(10**300)), Fraction(10**300)):
                 if abs(root.lower) > self._limit:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from kernelc.backends.numpy.closed_form import numbers as closed_form_numbers
 from kernelc.backends.numpy.printer import NumpyPrinter
 from kernelc.backends.protocol import Printer
 from kernelc.errors import CertificationError, UnsupportedError
@@ -66,6 +67,8 @@ def _require_finite(program: KernelProgram) -> None:
     numbers = [program.variance, *_dual_numbers(program.kappa)]
     if program.kappa_dot is not None:
         numbers += _dual_numbers(program.kappa_dot)
+    if program.closed_form is not None:
+        numbers += closed_form_numbers(program.closed_form)
     if not all(math.isfinite(number) for number in numbers):
         raise CertificationError(f"{program.name}: the program holds a number that is not finite")
 

@@ -8,19 +8,9 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kernelc.closedform.instructions import FloatProgram, Instruction
-from kernelc.closedform.normal import (
-    Array,
-    dawson,
-    difference_of_products,
-    erf,
-    erfcx,
-    ndtr,
-    quadrant_excess,
-    scaled_quadrant,
-)
-
-_SQRT_HALF = 0.7071067811865476
+from kernelc.numerics._arithmetic import Array, difference_of_products, quotient
+from kernelc.numerics._normal import dawson, erf, ndtr, quadrant_excess, scaled_ndtr, scaled_quadrant
+from kernelc.program import FloatProgram, Instruction
 
 
 def run(program: FloatProgram, q11: ArrayLike, q12: ArrayLike, q22: ArrayLike) -> tuple[Array, Array]:
@@ -42,12 +32,6 @@ def run(program: FloatProgram, q11: ArrayLike, q12: ArrayLike, q22: ArrayLike) -
     return total, size
 
 
-def scaled_ndtr(z: Array, exponent: Array, tail: Array) -> Array:
-    """exp(exponent) P(Z <= z) with tail = exponent - z^2/2 given apart."""
-    lower = np.exp(np.where(z < 0, tail, -np.inf)) * 0.5 * erfcx(np.abs(z) * _SQRT_HALF)
-    return np.where(z < 0, lower, np.exp(np.where(z < 0, -np.inf, exponent)) * ndtr(np.abs(z)))
-
-
 def _step(instruction: Instruction, a: Sequence[Array], inputs: dict[str, Array]) -> Array:
     match instruction.operation:
         case "input":
@@ -61,8 +45,7 @@ def _step(instruction: Instruction, a: Sequence[Array], inputs: dict[str, Array]
         case "mul":
             return np.asarray(a[0] * a[1])
         case "div":
-            zero = np.equal(a[0], 0)
-            return np.where(zero, a[0], a[0] / np.where(zero, 1.0, a[1]))
+            return quotient(*a)
         case "neg":
             return np.asarray(-a[0])
         case "abs":

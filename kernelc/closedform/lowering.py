@@ -14,8 +14,8 @@ from dataclasses import replace
 import sympy
 
 from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22
-from kernelc.closedform.instructions import FloatProgram, Instruction, Operation
 from kernelc.closedform.piece import Piece, merged, tidied
+from kernelc.program import FloatProgram, Instruction, Operation
 
 #: variances below this are raised to it, so that no ratio of them is 0/0
 SMALLEST = 1e-150

@@ -10,15 +10,16 @@ import sympy
 from numpy.typing import ArrayLike
 
 from kernelc.closedform.derive import ClosedForm
-from kernelc.closedform.homogeneous import HomogeneousSeries, expand
-from kernelc.closedform.instructions import FloatProgram
+from kernelc.closedform.homogeneous import expand
 from kernelc.closedform.interpret import run
 from kernelc.closedform.lowering import lower, lower_wide
-from kernelc.closedform.normal import Array
 from kernelc.closedform.piece import Piece
 from kernelc.closedform.terms import Gate, Term, Terms
 from kernelc.errors import UnsupportedError
 from kernelc.model import VARIABLE
+from kernelc.numerics._arithmetic import Array
+from kernelc.numerics._homogeneous import HomogeneousSeries
+from kernelc.program import ClosedFormDual, FloatProgram, SmallVarianceSeries, WideProgram
 
 _BLOCK = 4096
 #: rounding of one summand, in units of its size (a few operations each)
@@ -45,6 +46,7 @@ class FloatDual:
     the program holds there too) and large ones, for which `wide` stands. `variances` is where the
     summands' sizes let an error of 2e-11 relative to sqrt(T11 T22) be expected: an estimate, tested
     against mpmath, not a bound. `zero_at_origin`: the value is exactly 0 where q11 or q22 is 0.
+    `at_origin`: whether the value there is known: not where it is T of an activation that jumps at 0.
     """
 
     program: FloatProgram
@@ -52,6 +54,14 @@ class FloatDual:
     wide: Wide | None
     variances: tuple[float, float]
     zero_at_origin: bool
+    at_origin: bool
+
+    def to_program(self) -> ClosedFormDual:
+        """What a printer has to know."""
+        series, wide = self.series, self.wide
+        small = None if series is None else SmallVarianceSeries(series.plus, series.minus, series.below)
+        large = None if wide is None else WideProgram(wide.program, wide.above)
+        return ClosedFormDual(self.program, small, large, self.variances, self.zero_at_origin, self.at_origin)
 
     def __call__(self, q11: ArrayLike, q12: ArrayLike, q22: ArrayLike) -> Array:
         """The value at arrays (or scalars) that broadcast, q11, q22 >= 0, |q12| <= sqrt(q11 q22).
@@ -118,10 +128,12 @@ def compile_dual(
         raise UnsupportedError(f"parameters without a value: {', '.join(sorted(map(str, left)))}")
     series = expand(terms)
     vanishes = series is not None and series.plus[0] == series.minus[0] == 0.0
+    continuous = series is not None and abs(series.plus[0] - series.minus[0]) <= 1e-15 * abs(series.plus[0])
     program = lower(pieces)
     if series is not None and not _cancels(program, series):
         series = None
-    roads = FloatDual(program, series, _wide(terms, pieces), (0.0, float("inf")), vanishes)
+    at_origin = dot or continuous or form.dot_refused is None
+    roads = FloatDual(program, series, _wide(terms, pieces), (0.0, float("inf")), vanishes, at_origin)
     return replace(roads, variances=_range(roads, _integrable_below((*terms, *derived))))
 
 

@@ -10,7 +10,9 @@ import sympy
 
 from kernelc.closedform.derive import ClosedForm, NoClosedForm, derive
 from kernelc.closedform.proof import prove
-from kernelc.errors import CertificationError
+from kernelc.closedform.stable import compile_dual
+from kernelc.errors import CertificationError, UnsupportedError
+from kernelc.program import ClosedFormDual, ClosedFormProgram
 
 SAMPLES = 3
 DIGITS = 15
@@ -19,10 +21,11 @@ _LARGEST = 150
 
 @dataclass(frozen=True, slots=True)
 class ClosedFormStatement:
-    """JSON-ready formulas, or None and the reason why there are none."""
+    """JSON-ready formulas, or None and the reason why there are none; their float64 form where one holds."""
 
     content: Mapping[str, Any] | None
     reason: str | None
+    program: ClosedFormProgram | None = None
 
 
 def state_closed_form(expression: sympy.Expr) -> ClosedFormStatement:
@@ -38,7 +41,20 @@ def state_closed_form(expression: sympy.Expr) -> ClosedFormStatement:
     except CertificationError as error:
         # Either is wrong, the derivation or the quadrature: the form is not stated.
         return ClosedFormStatement(None, f"a form was derived, but could not be confirmed: {error}")
-    return ClosedFormStatement(_content(form, float(difference)), None)
+    return ClosedFormStatement(_content(form, float(difference)), None, _program(form))
+
+
+def _program(form: ClosedForm) -> ClosedFormProgram | None:
+    """T and Tdot in float64; None where T does not hold there."""
+    dual = _compiled(form, dot=False)
+    return None if dual is None else ClosedFormProgram(dual, _compiled(form, dot=True))
+
+
+def _compiled(form: ClosedForm, *, dot: bool) -> ClosedFormDual | None:
+    try:
+        return compile_dual(form, dot=dot).to_program()
+    except UnsupportedError:
+        return None
 
 
 def _content(form: ClosedForm, difference: float) -> dict[str, Any]:

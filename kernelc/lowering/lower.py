@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import Any
 
 from kernelc.model import ActivationTraits, Ball, CertifiedKernel, DirectDual, DirectEvaluation
-from kernelc.program import DualProgram, KernelProgram, PowerSeries, Provenance
+from kernelc.program import ClosedFormDual, ClosedFormProgram, DualProgram, KernelProgram, PowerSeries, Provenance
 
 
-def lower(kernel: CertifiedKernel, traits: ActivationTraits, direct: DirectEvaluation) -> KernelProgram:
-    """The typed program of one kernel."""
+def lower(
+    kernel: CertifiedKernel,
+    traits: ActivationTraits,
+    direct: DirectEvaluation,
+    closed_form: ClosedFormProgram | None = None,
+) -> KernelProgram:
+    """The typed program of one kernel; a closed form that does not hold at its variance is left out."""
     derivative = None
     if kernel.derivative_coefficients is not None and direct.kappa_dot is not None:
         derivative = _dual(kernel.derivative_coefficients, direct.kappa_dot)
@@ -23,7 +29,24 @@ def lower(kernel: CertifiedKernel, traits: ActivationTraits, direct: DirectEvalu
         kappa_dot=derivative,
         derivative_refused=None if derivative is not None else traits.derivative_refused,
         provenance=_provenance(kernel),
+        closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
     )
+
+
+def _serving(
+    form: ClosedFormProgram | None, variance: float, differentiable: bool, traits: ActivationTraits
+) -> ClosedFormProgram | None:
+    """The closed form where it holds at the variances met: the compiled one, or those scaled into [1, 4]."""
+    degree = traits.homogeneous_degree
+    met = (variance, variance) if degree is None else (1.0, 4.0)
+
+    def holds(dual: ClosedFormDual) -> bool:
+        return dual.variances[0] <= met[0] and met[1] <= dual.variances[1]
+
+    if form is None or not holds(form.dual) or (degree is not None and degree != round(degree)):
+        return None
+    dot = form.dual_dot
+    return form if dot is None or (differentiable and holds(dot)) else replace(form, dual_dot=None)
 
 
 def _dual(coefficients: tuple[Ball, ...], direct: DirectDual) -> DualProgram:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable
 from string import Template
 
-from kernelc.program import KernelProgram, ThetaChebyshev
+from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
 
 WIDTH = 100
 
@@ -30,7 +30,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from ._dual import evaluate_dual, evaluate_dual_dot
+${closed_import}from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
 from ._inputs import RefusedError
 from ._networks import kernel_matrix
@@ -98,7 +98,7 @@ def kappa_dot_series(rho: npt.ArrayLike) -> Any:
 def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """T(q11, q12, q22) = E[sigma(u) sigma(v)] for a centred Gaussian pair with these covariances.
 
-    $reach
+    $dual_reach
 
     Args:
         q11, q22: variances >= 0. q12: covariance, q12^2 <= q11 q22. Shapes broadcast together.
@@ -109,17 +109,19 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     Raises:
         ValueError: naming the argument.
     """
-    return evaluate_dual(TABLES, q11, q12, q22)
+    return evaluate_dual(TABLES, $closed_dual, q11, q12, q22)
 
 
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, arguments as in `dual`.
 
+    $dual_dot_reach
+
     Raises:
         RefusedError: (a ValueError) where sigma' is not square integrable.
         ValueError: naming the argument.
     """
-    return evaluate_dual_dot(TABLES, q11, q12, q22)
+    return evaluate_dual_dot(TABLES, $closed_dual_dot, q11, q12, q22)
 
 
 def nngp(
@@ -208,9 +210,22 @@ def _reach(program: KernelProgram) -> str:
     return f"sigma is homogeneous of degree {degree!r}: it holds at every variance."
 
 
+def _dual_reach(program: KernelProgram, form: ClosedFormDual | None) -> str:
+    if form is None:
+        return _reach(program)
+    if program.homogeneous_degree is not None:
+        return f"By its closed form; {_lowered(_reach(program))}"
+    low, high = form.variances
+    return f"By its closed form, for variances from {low!r} to {high!r}; others are a ValueError."
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
 def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
-    dual, dot = program.kappa, program.kappa_dot
+    dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
     length = 0 if dot is None else len(dot.series.coefficients)
     exports = sorted((*CONSTANTS, "RefusedError")) + sorted(FUNCTIONS)
     body = _BODY.substitute(
@@ -223,5 +238,10 @@ def render(program: KernelProgram) -> str:
         kappa_method=_method(dual.direct, None),
         kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
         reach=_reach(program),
+        dual_reach=_dual_reach(program, None if form is None else form.dual),
+        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
+        closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
+        closed_dual="None" if form is None else "DUAL",
+        closed_dual_dot="None" if form is None else "DUAL_DOT",
     )
     return header(program, "dual kernel, NNGP and NTK.") + _bounds(program.provenance.statements) + body

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 
-from kernelc.backends.numpy import front, tables
+from kernelc.backends.numpy import closed_form, front, tables
 from kernelc.program import KernelProgram
 
 _RUNTIME = "kernelc.backends.numpy.runtime"
+_NUMERICS = "kernelc.numerics"
 
 #: Source files that every generated package carries, byte for byte.
-RUNTIME_FILES = ("_bundles.py", "_dual.py", "_evaluation.py", "_inputs.py", "_layers.py", "_networks.py", "_tiles.py")
+RUNTIME_FILES = (
+    "_bundles.py",
+    "_closed.py",
+    "_dual.py",
+    "_evaluation.py",
+    "_inputs.py",
+    "_layers.py",
+    "_networks.py",
+    "_tiles.py",
+)
 
 
-def runtime_text(name: str) -> str:
+def runtime_text(name: str, package: str = _RUNTIME) -> str:
     """The source of one run-time file, with the line ends it is written with on every platform."""
-    return resources.files(_RUNTIME).joinpath(name).read_text(encoding="utf-8").replace("\r\n", "\n")
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8").replace("\r\n", "\n")
 
 
 class NumpyPrinter:
@@ -29,9 +39,19 @@ class NumpyPrinter:
         return {
             "__init__.py": front.render(program),
             "_tables.py": self._tables(program),
+            **self._closed_form(program),
             **{name: runtime_text(name) for name in RUNTIME_FILES},
             "py.typed": "",
         }
+
+    def _closed_form(self, program: KernelProgram) -> dict[str, str]:
+        """The closed form, where there is one, and what it needs of `kernelc.numerics`, byte for byte."""
+        form = program.closed_form
+        if form is None:
+            return {}
+        header = front.header(program, "its closed form. Every literal reads back as the double it was written from.")
+        files = {name: runtime_text(name, _NUMERICS) for name in closed_form.runtime_files(form)}
+        return {"_closed_form.py": header + closed_form.render(form), **files}
 
     def _tables(self, program: KernelProgram) -> str:
         names = "".join(f"{name}, " for name in tables.imports(program)).rstrip(", ")

@@ -1,6 +1,6 @@
-"""Compute the Chebyshev coefficients and Gauss-Legendre nodes of `normal_tables`, in mpmath.
+"""Compute the Chebyshev coefficients and Gauss-Legendre nodes of `_normal_tables`, in mpmath.
 
-Run: python -m kernelc.closedform.make_coefficients > kernelc/closedform/normal_tables.py
+Run: python -m kernelc.numerics.make_coefficients > kernelc/numerics/_normal_tables.py
 Sources: the variable (x - K)/(x + K) and the factor 1 + 2x of erfcx are those of Shepherd and Laframboise,
 Math. Comp. 36 (1981), 249-253; the coefficients are computed here, at 60 digits, by Chebyshev interpolation.
 """
@@ -13,6 +13,7 @@ import mpmath
 
 #: erfcx is fitted in t = (x - POLE)/(x + POLE)
 POLE = mpmath.mpf("3.75")
+_HEADER = "# Part of the runtime that kernelc copies, unchanged, into every module it generates that has a closed form."
 
 
 def chebyshev(function: Callable[[mpmath.mpf], mpmath.mpf], points: int, cut: float) -> list[mpmath.mpf]:
@@ -68,7 +69,8 @@ def printed(name: str, comment: str, values: list[mpmath.mpf]) -> str:
 def main() -> None:
     """Print the module."""
     mpmath.mp.dps = 60
-    print('"""Tables computed by `python -m kernelc.closedform.make_coefficients`; do not edit."""\n')
+    print(_HEADER)
+    print('"""Tables computed by `python -m kernelc.numerics.make_coefficients`; do not edit."""\n')
     print(
         printed(
             "ERFCX",

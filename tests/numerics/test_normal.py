@@ -8,10 +8,11 @@ import mpmath
 import numpy as np
 import pytest
 
-from kernelc.closedform.normal import (
+from kernelc.closedform.special import bivariate_normal as bivariate_normal_in_mpmath
+from kernelc.numerics._arithmetic import difference_of_products
+from kernelc.numerics._normal import (
     bivariate_normal,
     dawson,
-    difference_of_products,
     erf,
     erfc,
     erfcx,
@@ -19,7 +20,6 @@ from kernelc.closedform.normal import (
     quadrant_excess,
     scaled_quadrant,
 )
-from kernelc.closedform.special import bivariate_normal as bivariate_normal_in_mpmath
 
 RANDOM = np.random.default_rng(7)
 POINTS = np.concatenate([RANDOM.uniform(0, 6, 120), 10 ** RANDOM.uniform(-9, 1.3, 120)])

@@ -1,17 +1,18 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates that has a closed form.
 """Error functions, Dawson's integral and the bivariate normal probability in NumPy alone, vectorised.
 
 Errors stated here are observed against mpmath (tests), not proved. All functions take and return
-float64 arrays (scalars broadcast) and never warn.
+float64 arrays (scalars broadcast) and never warn. Part of generated packages whose closed form needs it,
+copied verbatim.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from kernelc.closedform.normal_tables import ERF, ERFCX, NODES_14, NODES_36, WEIGHTS_14, WEIGHTS_36
-
-Array = NDArray[np.float64]
+from ._arithmetic import Array, difference_of_products
+from ._normal_tables import ERF, ERFCX, NODES_14, NODES_36, WEIGHTS_14, WEIGHTS_36
 
 _SQRT_HALF = 0.7071067811865476
 _TWO_PI = 6.283185307179586
@@ -67,6 +68,13 @@ def ndtr(z: ArrayLike) -> Array:
     return np.asarray(np.where(z < 0, tail, 1.0 - tail))
 
 
+def scaled_ndtr(z: ArrayLike, exponent: ArrayLike, tail: ArrayLike) -> Array:
+    """exp(exponent) P(Z <= z) with tail = exponent - z^2/2 given apart."""
+    z, exponent, tail = (np.asarray(v, dtype=np.float64) for v in (z, exponent, tail))
+    lower = np.exp(np.where(z < 0, tail, -np.inf)) * 0.5 * erfcx(np.abs(z) * _SQRT_HALF)
+    return np.where(z < 0, lower, np.exp(np.where(z < 0, -np.inf, exponent)) * ndtr(np.abs(z)))
+
+
 def dawson(x: ArrayLike) -> Array:
     """exp(-x^2) int_0^x exp(s^2) ds; observed relative error below 2e-15 (Rybicki, Comput. Phys. 3 (1989), 85)."""
     x = np.asarray(x, dtype=np.float64)
@@ -86,26 +94,6 @@ def dawson(x: ArrayLike) -> Array:
             series = series + term
         value = np.where(size < 0.5, small * series, total / np.sqrt(np.pi))
     return np.asarray(np.copysign(np.where(size > 1e8, 0.5 / np.maximum(size, 1.0), value), x))
-
-
-def difference_of_products(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> Array:
-    """a b - c d to about one unit in the last place of the result (Dekker's exact products).
-
-    Arguments below 1e-150 or above 1e150 in size lose this (plain arithmetic then).
-    """
-    a, b, c, d = (np.asarray(v, dtype=np.float64) for v in (a, b, c, d))
-    left, right = a * b, c * d
-    with np.errstate(invalid="ignore", over="ignore"):
-        correction = _product_error(a, b, left) - _product_error(c, d, right)
-    return (left - right) + np.where(np.isfinite(correction), correction, 0.0)
-
-
-def _product_error(a: Array, b: Array, product: Array) -> Array:
-    """a b - fl(a b), exactly (Dekker, Numer. Math. 18 (1971), 224-242)."""
-    a_high, b_high = 134217729.0 * a, 134217729.0 * b
-    a_high, b_high = a_high - (a_high - a), b_high - (b_high - b)
-    a_low, b_low = a - a_high, b - b_high
-    return a_low * b_low - (((product - a_high * b_high) - a_low * b_high) - a_high * b_low)
 
 
 def _owen(h: Array, b: Array) -> Array:

@@ -1,4 +1,5 @@
-"""Tables computed by `python -m kernelc.closedform.make_coefficients`; do not edit."""
+# Part of the runtime that kernelc copies, unchanged, into every module it generates that has a closed form.
+"""Tables computed by `python -m kernelc.numerics.make_coefficients`; do not edit."""
 
 #: (1 + 2x) erfcx(x), x >= 0, in Chebyshev polynomials of (x - 3.75)/(x + 3.75)
 ERFCX = (

@@ -1,0 +1,74 @@
+"""Packages of the gallery's activations with their closed forms, emitted without the rest of the compiler.
+
+The tables of kappa are a stand-in's (they are tested elsewhere): only `dual` and `dual_dot` mean anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+
+import sympy
+
+from kernelc.analysis import analyse
+from kernelc.backends import emit
+from kernelc.closedform import ClosedForm, FloatDual, NoClosedForm, compile_dual, derive
+from kernelc.gallery import GALLERY
+from kernelc.parse import parse_activation
+from kernelc.program import ClosedFormProgram, KernelProgram
+from tests.backends.programs import all_cases, certified
+
+#: Beyond the gallery: two kinks, with a road of its own for wide variances.
+FORMULAS = {name: (entry.formula, dict(entry.parameters)) for name, entry in GALLERY.items()} | {
+    "hard_tanh": ("Max(-1, Min(1, t))", {})
+}
+WITHOUT = {"tanh", "sigmoid", "silu", "softplus"}
+JUMPS = {"rectified_monomial_0"}
+WITH = sorted(FORMULAS.keys() - WITHOUT)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """One activation: its formulas, their float64 forms and the files that are emitted."""
+
+    expression: sympy.Expr
+    form: ClosedForm
+    dual: FloatDual
+    dual_dot: FloatDual | None
+    program: KernelProgram
+
+    def files(self) -> dict[str, str]:
+        return dict(
+            emit(self.program, certified(replace(_stand_ins()["relu"], program=self.program)), ("numpy",)).files
+        )
+
+
+#: making the stand-ins takes a while
+_stand_ins = cache(all_cases)
+
+
+@cache
+def derivable(name: str) -> bool:
+    text, parameters = FORMULAS[name]
+    expression = parse_activation(text, name=name, parameters=parameters).expression
+    return not isinstance(derive(expression), NoClosedForm)
+
+
+@cache
+def derived(name: str) -> Derived:
+    text, parameters = FORMULAS[name]
+    spec = parse_activation(text, name=name, parameters=parameters)
+    form = derive(spec.expression)
+    assert isinstance(form, ClosedForm)
+    degree = analyse(spec, Fraction(1)).homogeneous_degree
+    dual = compile_dual(form)
+    dot = None if name in JUMPS else compile_dual(form, dot=True)
+    stand_in = _stand_ins()["step" if dot is None else "relu"].program
+    program = replace(
+        stand_in,
+        name=name,
+        homogeneous_degree=None if degree is None else float(degree),
+        closed_form=ClosedFormProgram(dual.to_program(), None if dot is None else dot.to_program()),
+    )
+    return Derived(spec.expression, form, dual, dot, program)
