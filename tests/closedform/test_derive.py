@@ -25,9 +25,9 @@ def derived(expression: sympy.Expr) -> ClosedForm:
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_row_is_derived_and_proved(name: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     closed = form(name)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert closed.dual_dot is not None
     assert closed.dot_refused is None
     if name not in INNER:
