@@ -15,12 +15,21 @@ _NUMERICS = "kernelc.numerics"
 RUNTIME_FILES = (
     "_bundles.py",
     "_closed.py",
+    "_composition.py",
     "_dual.py",
     "_evaluation.py",
+    "_features.py",
+    "_harmonics.py",
     "_inputs.py",
     "_layers.py",
     "_networks.py",
+    "_pairs.py",
+    "_plan.py",
+    "_radial.py",
+    "_rows.py",
     "_tiles.py",
+    "_transforms.py",
+    "_zonal.py",
 )
 
 
