@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ._evaluation import KernelTables
 from ._inputs import DoubleArray, FloatArray, as_depth
+from ._norms import NormTables
 from ._pairs import sample_pairs
 from ._plan import SKETCHES, Plan, Planned, Request, make_plan
 from ._radial import RadialSeries, radial_series
@@ -113,6 +114,7 @@ class FeatureSketch:
     """
 
     _tables: ClassVar[KernelTables]
+    _norm_tables: ClassVar[NormTables | None] = None
 
     def __init__(
         self,
@@ -131,7 +133,9 @@ class FeatureSketch:
         self.kernel, self.depth, self.features, self.epsilon = kernel, depth, features, epsilon
         self.seed, self.sketch, self.pairs, self.draws = seed, sketch, pairs, draws
         self.normalise, self.threads = normalise, threads
-        self._series: RadialSeries = radial_series(self._tables, _kernel_name(kernel), as_depth("depth", depth))
+        self._series: RadialSeries = radial_series(
+            self._tables, self._norm_tables, _kernel_name(kernel), as_depth("depth", depth)
+        )
         self._request(1)
         self._planned: Planned | None = None
         self._maps: dict[str, Any] = {}
@@ -320,6 +324,7 @@ def compute_features(
 
 def compute_plan(
     tables: KernelTables,
+    norms: NormTables | None,
     dim: SupportsIndex,
     *,
     features: SupportsIndex | None = None,
@@ -337,5 +342,5 @@ def compute_plan(
     """
     if pairs == "sample":
         raise ValueError("pairs: a sample is given to Sketch(pairs='sample').fit(x); here take unknown or isotropic")
-    series = radial_series(tables, _kernel_name(kernel), as_depth("depth", depth))
+    series = radial_series(tables, norms, _kernel_name(kernel), as_depth("depth", depth))
     return make_plan(series, make_request(dim, features, epsilon, seed, sketch, "auto", pairs, True), None).plan

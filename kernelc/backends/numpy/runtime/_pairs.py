@@ -49,7 +49,8 @@ def isotropic_pairs(series: RadialSeries, dimension: int, label: str) -> Pairs:
         none = np.zeros(len(rho), np.intp)
         return Pairs(rho, weight, series.norms, none, none, label)
     share = (np.arange(3) + 0.5) / 3
-    norms = np.exp(math.log(series.low) * (1 - share) + math.log(series.high) * share)
+    left, right = math.log(series.low + series.shift), math.log(series.high + series.shift)
+    norms = np.exp(left * (1 - share) + right * share) - series.shift
     first, second, index = (part.ravel() for part in np.meshgrid(range(3), range(3), range(len(rho)), indexing="ij"))
     return Pairs(rho[index], weight[index] / 9, norms, first, second, label)
 
@@ -76,7 +77,7 @@ def sample_pairs(series: RadialSeries, unit: DoubleArray, norms: DoubleArray, se
         none = np.zeros(len(rho), np.intp)
         return Pairs(rho, _normalised(weight), series.norms, none, none, label)
     edges = np.quantile(chosen_norms, (np.arange(_NORM_BINS) + 0.5) / _NORM_BINS)
-    nearest = np.abs(np.log(chosen_norms)[:, None] - np.log(edges)[None, :]).argmin(axis=1)
+    nearest = np.abs(chosen_norms[:, None] - edges[None, :]).argmin(axis=1)
     return Pairs(rho, np.full(len(rho), 1.0 / len(rho)), edges, nearest[first], nearest[second], label)
 
 

@@ -288,9 +288,7 @@ def _describe(
     """The plan as data."""
     series, features = planner.series, draw.features
     directions = planner.directions(design, features)
-    middle = (
-        series.weights(np.array([math.sqrt(series.low * series.high)])) if len(series.norms) > 1 else np.ones((1, 1))
-    )
+    middle = series.weights(series.norms[len(series.norms) // 2, None])
     masses, total = draw.masses(middle)[:, 0], float((middle @ series.at_one)[0])
     share = masses / total if total > 0.0 else masses
     chosen, judged = (planner.errors(design, each).relative(directions) for each in pairs)

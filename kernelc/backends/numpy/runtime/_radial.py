@@ -21,9 +21,12 @@ from ._composition import NetworkKernel, network_at_one, network_coefficients
 from ._dual import is_constant, require_compiled_variance
 from ._evaluation import KernelTables, derivative, full_coefficients
 from ._inputs import DoubleArray
+from ._norms import NormTables, hermite_rows, moments
 
 #: What the rest of a declared norm range may be missed by, relatively: rounding of a row scaled to its end.
 _RANGE_SLACK = 1e-6
+#: Nodes over a range of norms, and the last degree held there.
+_NODES, _LAST_DEGREE = 16, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class RadialSeries:
     coefficients: DoubleArray
     at_one: DoubleArray
     zero_rows: bool
+    #: nodes are Chebyshev points in log(s + shift)
+    shift: float = 0.0
 
     @property
     def degree(self) -> int:
@@ -62,10 +67,10 @@ class RadialSeries:
         if count == 1:
             return np.ones((len(norms), 1))
         # barycentric formula at Chebyshev points of the first kind (Berrut, Trefethen 2004, eq. 4.2, 5.3)
-        position = np.log(np.clip(norms, self.low, self.high))
+        position = np.log(np.clip(norms, self.low, self.high) + self.shift)
         angle = (2.0 * np.arange(count) + 1.0) * math.pi / (2.0 * count)
         signs = np.where(np.arange(count) % 2, -1.0, 1.0) * np.sin(angle)
-        gap = position[:, None] - np.log(self.norms)[None, :]
+        gap = position[:, None] - np.log(self.norms + self.shift)[None, :]
         hit = np.abs(gap) < 1e-14
         rows = signs / np.where(hit, 1.0, gap)
         rows = np.where(hit.any(axis=1)[:, None], hit.astype(np.float64), rows)
@@ -108,8 +113,8 @@ class RadialSeries:
         )
 
 
-def radial_series(tables: KernelTables, kernel: NetworkKernel, depth: int) -> RadialSeries:
-    """The series of the NNGP or NTK of `depth` hidden layers.
+def radial_series(tables: KernelTables, norms: NormTables | None, kernel: NetworkKernel, depth: int) -> RadialSeries:
+    """The series of the NNGP or NTK of `depth` hidden layers, over a range of norms where there are tables for one.
 
     Raises:
         RefusedError: for the NTK where sigma' is not square integrable.
@@ -118,7 +123,61 @@ def radial_series(tables: KernelTables, kernel: NetworkKernel, depth: int) -> Ra
     if kernel not in ("nngp", "ntk"):
         raise ValueError(f"kernel: expected 'ntk' or 'nngp', got {kernel!r}")
     slope = derivative(tables).at_one if kernel == "ntk" else 0.0
+    if norms is not None and tables.homogeneous_degree is None:
+        return _over_norms(tables, norms, kernel, depth)
     return _at_one_norm(tables, kernel, depth, slope)
+
+
+def _over_norms(tables: KernelTables, norms: NormTables, kernel: NetworkKernel, depth: int) -> RadialSeries:
+    """The series at Chebyshev nodes over the declared range of norms."""
+    low, high = norms.norms
+    degree = min(len(norms.hermite) - 1, _LAST_DEGREE)
+    nodes = _nodes(low, high, norms.shift)
+    rows, slopes, scale = [], [], nodes
+    for layer in range(depth):
+        if layer:
+            _require_layer(tables.name, norms, scale)
+        squared, slope = moments(norms, scale)
+        reached = np.sqrt(squared)
+        part = hermite_rows(norms, scale, degree) / np.where(reached > 0.0, reached, 1.0)[:, None]
+        rows.append(part[:, None, :] * part[None, :, :])
+        if slope is not None:
+            slopes.append(slope * scale**2 / np.where(squared > 0.0, squared, 1.0))
+        scale = reached
+    unit = network_coefficients(rows, kernel, degree)
+    at_one = scale**2 * network_at_one(slopes if kernel == "ntk" else [np.zeros_like(scale)], kernel)
+    held = unit * scale[:, None, None] * scale[None, :, None]
+    return RadialSeries(
+        name=tables.name,
+        kernel=kernel,
+        depth=depth,
+        norms=nodes,
+        power=None,
+        low=low,
+        high=high,
+        coefficients=completed(held, at_one, _odd_share(tables)),
+        at_one=at_one,
+        zero_rows=True,
+        shift=norms.shift,
+    )
+
+
+def _nodes(low: float, high: float, shift: float) -> DoubleArray:
+    """Chebyshev points of the first kind in log(s + shift), ascending."""
+    angle = (2.0 * np.arange(_NODES) + 1.0) * math.pi / (2.0 * _NODES)
+    left, right = math.log(low + shift), math.log(high + shift)
+    points: DoubleArray = np.exp((left + right) / 2 - (right - left) / 2 * np.cos(angle)) - shift
+    return np.clip(points, low, high)
+
+
+def _require_layer(name: str, norms: NormTables, scale: DoubleArray) -> None:
+    low, high = norms.norms
+    if float(scale.min()) < low or float(scale.max()) > high:
+        raise ValueError(
+            f"depth: layers beyond the first meet standard deviations from {float(scale.min()):.4g} to "
+            f"{float(scale.max()):.4g}, but {name} was compiled for {low!r} to {high!r}; recompile with "
+            f"--norms {min(low, float(scale.min()) * 0.99):.4g},{max(high, float(scale.max()) * 1.01):.4g}"
+        )
 
 
 def _at_one_norm(tables: KernelTables, kernel: NetworkKernel, depth: int, slope: float) -> RadialSeries:

@@ -6,7 +6,6 @@ Part of every generated package, copied verbatim; it needs NumPy alone: a SciPy 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,11 +172,3 @@ def _extreme_rows(rows: FloatArray) -> tuple[FloatArray, DoubleArray]:
     norms: DoubleArray = np.ldexp(lengths, exponents)
     unit = scaled / np.where(lengths > 0.0, lengths, 1.0)[:, None]
     return unit.astype(rows.dtype), norms
-
-
-def spread_norms(low: float, high: float, count: int) -> DoubleArray:
-    """Chebyshev points of the first kind in log s, ascending."""
-    angle = (2.0 * np.arange(count) + 1.0) * math.pi / (2.0 * count)
-    middle, half = (math.log(high) + math.log(low)) / 2, (math.log(high) - math.log(low)) / 2
-    points: DoubleArray = np.exp(middle - half * np.cos(angle))
-    return points
