@@ -107,6 +107,7 @@ class FeatureSketch:
         draws: "auto", or "independent" directions (for which the variance formula is exact).
         normalise: scale each row of the sketched block to its exact length (less error; a bias of the size of the
             variance, far below the error itself).
+        norms: (low, high), the norms of the inputs where the module has tables over norms; None: their whole range.
         threads: at most this many; None for the cores there are.
 
     Raises:
@@ -128,13 +129,14 @@ class FeatureSketch:
         pairs: str = "unknown",
         draws: str = "auto",
         normalise: bool = True,
+        norms: tuple[float, float] | None = None,
         threads: int | None = None,
     ) -> None:
         self.kernel, self.depth, self.features, self.epsilon = kernel, depth, features, epsilon
         self.seed, self.sketch, self.pairs, self.draws = seed, sketch, pairs, draws
-        self.normalise, self.threads = normalise, threads
+        self.normalise, self.norms, self.threads = normalise, norms, threads
         self._series: RadialSeries = radial_series(
-            self._tables, self._norm_tables, _kernel_name(kernel), as_depth("depth", depth)
+            self._tables, self._norm_tables, _kernel_name(kernel), as_depth("depth", depth), norms
         )
         self._request(1)
         self._planned: Planned | None = None
@@ -334,6 +336,7 @@ def compute_plan(
     sketch: str = "auto",
     seed: SupportsIndex = 0,
     pairs: str = "unknown",
+    norm_range: tuple[float, float] | None = None,
 ) -> Plan:
     """The plan for rows of `dim` columns: what `Sketch(...).fit(x).plan` would say.
 
@@ -342,5 +345,5 @@ def compute_plan(
     """
     if pairs == "sample":
         raise ValueError("pairs: a sample is given to Sketch(pairs='sample').fit(x); here take unknown or isotropic")
-    series = radial_series(tables, norms, _kernel_name(kernel), as_depth("depth", depth))
+    series = radial_series(tables, norms, _kernel_name(kernel), as_depth("depth", depth), norm_range)
     return make_plan(series, make_request(dim, features, epsilon, seed, sketch, "auto", pairs, True), None).plan
