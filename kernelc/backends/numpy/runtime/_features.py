@@ -21,8 +21,10 @@ from ._inputs import DoubleArray, FloatArray, as_depth
 from ._norms import NormTables
 from ._pairs import sample_pairs
 from ._plan import SKETCHES, Plan, Planned, Request, make_plan
+from ._powers import PowerMap
 from ._radial import RadialSeries, radial_series
 from ._rows import CountSketch, DenseRows, RowSource, as_row_source, unit_rows
+from ._zonal import ZonalMap
 
 DEFAULT_FEATURES = 4096
 #: Rows a tile: with the columns of a tile they stay in a second-level cache. Every tile is filled up to this many
@@ -223,11 +225,12 @@ class FeatureSketch:
             raise ValueError(f"x: expected {columns} columns as in fit, got {rows.shape[1]}")
         return rows
 
-    def _map(self, dtype: np.dtype[Any]) -> Any:
+    def _map(self, dtype: np.dtype[Any]) -> ZonalMap | PowerMap:
         """The drawn map of one dtype, made once."""
         if dtype.char not in self._maps:
             self._maps[dtype.char] = self._fitted().draw(dtype)
-        return self._maps[dtype.char]
+        drawn: ZonalMap | PowerMap = self._maps[dtype.char]
+        return drawn
 
     def _fill(self, rows: RowSource, out: FloatArray, offset: int = 0) -> None:
         """The features of rows offset.. into out, tile by tile."""
@@ -240,7 +243,15 @@ class FeatureSketch:
 
         _in_threads(work, tiles, out.size, self.threads)
 
-    def _tile(self, drawn: Any, rows: RowSource, offset: int, start: int, stop: int, out: FloatArray) -> None:
+    def _tile(
+        self, drawn: ZonalMap | PowerMap, rows: RowSource, offset: int, start: int, stop: int, out: FloatArray
+    ) -> None:
+        if isinstance(drawn, PowerMap):
+            place = (offset + start, offset + stop)
+            norms = rows.norms(*place)
+            scale = self._series.scales("x", norms, out.dtype)
+            drawn.transform(rows, place, norms, self._series.weights(norms), scale, out[start:stop])
+            return
         unit, norms = self._unit(rows, offset + start, offset + stop)
         scale = self._series.scales("x", norms, out.dtype)
         radial = self._series.weights(norms)
@@ -249,8 +260,8 @@ class FeatureSketch:
             drawn.transform(unit, radial, scale, out[start:stop])
             return
         full = np.empty((TILE_ROWS, out.shape[1]), out.dtype)
-        filled = (np.pad(part, [(0, missing)] + [(0, 0)] * (part.ndim - 1)) for part in (unit, radial, scale))
-        drawn.transform(*filled, full)
+        more = ((0, missing), (0, 0))
+        drawn.transform(np.pad(unit, more), np.pad(radial, more), np.pad(scale, (0, missing)), full)
         out[start:stop] = full[: stop - start]
 
     def _unit(self, rows: RowSource, start: int, stop: int) -> tuple[FloatArray, DoubleArray]:
