@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from kernelc.fitting.fit import fit
+from kernelc.fitting.fit import fit, fit_given
 
-__all__ = ["fit"]
+__all__ = ["fit", "fit_given"]
