@@ -72,6 +72,8 @@ Operation = Literal[
     "sqrt",  # of max(a, 0)
     "exp",
     "expm1",
+    "log",
+    "log1p",
     "sin",
     "cos",
     "atan2",

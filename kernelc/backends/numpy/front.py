@@ -24,6 +24,7 @@ become float64. NaN, infinity, wrong shapes and empty inputs are a ValueError th
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -131,6 +132,8 @@ def nngp(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """NNGP kernel K_L of a network of `depth` hidden layers: K_l = w_std^2 T(K_{l-1}) + b_std^2.
 
@@ -139,6 +142,8 @@ def nngp(
 
     Args:
         x1: (n1, d) inputs, one a row. x2: (n2, d); None for x1 itself.
+        out: an (n1, n2) array of the result's dtype to write into, which is then returned.
+        progress: called from this thread with the fraction done, at most about 100 times.
 
     Returns:
         (n1, n2) covariances; float32 where both inputs are, else float64; exactly symmetric for x1 with itself.
@@ -146,7 +151,7 @@ def nngp(
     Raises:
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "nngp", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, $closed, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
 def ntk(
@@ -156,6 +161,8 @@ def ntk(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """Neural tangent kernel Theta_L = K_L + w_std^2 Tdot(K_{L-1}) Theta_{L-1}, Theta_0 = K_0.
 
@@ -165,7 +172,7 @@ def ntk(
         RefusedError: (a ValueError) where sigma' is not square integrable: the NTK is infinite at x = y.
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "ntk", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, $closed, "ntk", x1, x2, (depth, w_std, b_std), out, progress)
 ''')
 
 
@@ -246,6 +253,7 @@ def render(program: KernelProgram) -> str:
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
         norms_import="" if program.norms is None else "from ._norm_tables import NORMS\n",
         norms="None" if program.norms is None else "NORMS",
+        closed="None" if form is None else "(DUAL, DUAL_DOT)",
         closed_dual="None" if form is None else "DUAL",
         closed_dual_dot="None" if form is None else "DUAL_DOT",
     )

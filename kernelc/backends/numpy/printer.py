@@ -18,9 +18,15 @@ RUNTIME_FILES = (
     "_dual.py",
     "_evaluation.py",
     "_inputs.py",
+    "_interpolation.py",
     "_layers.py",
+    "_lowrank.py",
     "_networks.py",
     "_norms.py",
+    "_pairs.py",
+    "_plans.py",
+    "_roads.py",
+    "_sources.py",
     "_tiles.py",
 )
 
