@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable
 from string import Template
 
-from kernelc.program import ClosedFormDual, KernelProgram, NormTensor, ThetaChebyshev
+from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
 
 WIDTH = 100
 
@@ -312,8 +312,8 @@ def _features_reach(program: KernelProgram) -> str:
     return f"It holds where the norm of every row and the standard deviation of every layer is in [{low!r}, {high!r}]."
 
 
-def _dual_reach(program: KernelProgram, form: ClosedFormDual | None, tensor: NormTensor | None) -> str:
-    if form is None and program.norms is not None and tensor is not None:
+def _dual_reach(program: KernelProgram, form: ClosedFormDual | None) -> str:
+    if form is None and program.norms is not None and program.norms.aligned is not None:
         low, high = (s**2 for s in program.norms.norms)
         return f"By tables, for variances from {low!r} to {high!r}; others are a ValueError."
     if form is None:
@@ -330,7 +330,7 @@ def _lowered(sentence: str) -> str:
 
 def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
-    dual, dot, form, norms = program.kappa, program.kappa_dot, program.closed_form, program.norms
+    dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
     length = 0 if dot is None else len(dot.series.coefficients)
     exports = sorted(CONSTANTS) + sorted(CLASSES) + sorted(FUNCTIONS)
     body = _BODY.substitute(
@@ -344,8 +344,8 @@ def render(program: KernelProgram) -> str:
         kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
         reach=_reach(program),
         features_reach=_features_reach(program),
-        dual_reach=_dual_reach(program, None if form is None else form.dual, norms.dual if norms else None),
-        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot, norms.dual_dot if norms else None),
+        dual_reach=_dual_reach(program, None if form is None else form.dual),
+        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
         norms_import="" if program.norms is None else "from ._norm_tables import NORMS\n",
         norms="None" if program.norms is None else "NORMS",
