@@ -93,7 +93,7 @@ def _activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     norms = (
         f"any: sigma is homogeneous of degree {plain_text(homogeneous)}"
         if homogeneous is not None
-        else f"rows of squared norm {variance} (sigma is not homogeneous)"
+        else _norms_text(variance, certificate.get("norms"))
     )
     rows = [
         ("parameters", ", ".join(f"{plain_text(k)} = {plain_text(v)}" for k, v in parameters.items()) or "none"),
@@ -104,6 +104,17 @@ def _activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("growth", _growth_text(certificate.get("growth"))),
     ]
     return rows + _closed_form_rows(certificate)
+
+
+def _norms_text(variance: str, norms: Mapping[str, Any] | None) -> str:
+    """Which inputs are served where sigma is not homogeneous."""
+    one = f"rows of squared norm {variance} (sigma is not homogeneous)"
+    if not norms or not norms.get("served"):
+        reason = (norms or {}).get("reason")
+        return f"{one}; no tables for others: {plain_text(reason)}" if reason else one
+    low, high = norms["served"]
+    error = value_text(norms.get("error_estimate"))
+    return f"from {value_text(low)} to {value_text(high)}, by tables with an estimated error of {error} of the diagonal"
 
 
 def _closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:

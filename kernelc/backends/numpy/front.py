@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable
 from string import Template
 
-from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
+from kernelc.program import ClosedFormDual, KernelProgram, NormTensor, ThetaChebyshev
 
 WIDTH = 100
 
@@ -35,7 +35,7 @@ ${closed_import}from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
 from ._inputs import RefusedError
 from ._networks import kernel_matrix
-from ._tables import TABLES
+${norms_import}from ._tables import TABLES
 
 __all__ = [
 $exports]
@@ -110,7 +110,7 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     Raises:
         ValueError: naming the argument.
     """
-    return evaluate_dual(TABLES, $closed_dual, q11, q12, q22)
+    return evaluate_dual(TABLES, $closed_dual, $norms, q11, q12, q22)
 
 
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
@@ -122,7 +122,7 @@ def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
         RefusedError: (a ValueError) where sigma' is not square integrable.
         ValueError: naming the argument.
     """
-    return evaluate_dual_dot(TABLES, $closed_dual_dot, q11, q12, q22)
+    return evaluate_dual_dot(TABLES, $closed_dual_dot, $norms, q11, q12, q22)
 
 
 def nngp(
@@ -151,7 +151,7 @@ def nngp(
     Raises:
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, $closed, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
+    return kernel_matrix(TABLES, $closed, $norms, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
 def ntk(
@@ -172,7 +172,7 @@ def ntk(
         RefusedError: (a ValueError) where sigma' is not square integrable: the NTK is infinite at x = y.
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, $closed, "ntk", x1, x2, (depth, w_std, b_std), out, progress)
+    return kernel_matrix(TABLES, $closed, $norms, "ntk", x1, x2, (depth, w_std, b_std), out, progress)
 ''')
 
 
@@ -217,7 +217,10 @@ def _reach(program: KernelProgram) -> str:
     return f"sigma is homogeneous of degree {degree!r}: it holds at every variance."
 
 
-def _dual_reach(program: KernelProgram, form: ClosedFormDual | None) -> str:
+def _dual_reach(program: KernelProgram, form: ClosedFormDual | None, tensor: NormTensor | None) -> str:
+    if form is None and program.norms is not None and tensor is not None:
+        low, high = (s**2 for s in program.norms.norms)
+        return f"By tables, for variances from {low!r} to {high!r}; others are a ValueError."
     if form is None:
         return _reach(program)
     if program.homogeneous_degree is not None:
@@ -232,7 +235,7 @@ def _lowered(sentence: str) -> str:
 
 def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
-    dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
+    dual, dot, form, norms = program.kappa, program.kappa_dot, program.closed_form, program.norms
     length = 0 if dot is None else len(dot.series.coefficients)
     exports = sorted((*CONSTANTS, "RefusedError")) + sorted(FUNCTIONS)
     body = _BODY.substitute(
@@ -245,10 +248,12 @@ def render(program: KernelProgram) -> str:
         kappa_method=_method(dual.direct, None),
         kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
         reach=_reach(program),
-        dual_reach=_dual_reach(program, None if form is None else form.dual),
-        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
+        dual_reach=_dual_reach(program, None if form is None else form.dual, norms.dual if norms else None),
+        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot, norms.dual_dot if norms else None),
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
         closed="None" if form is None else "(DUAL, DUAL_DOT)",
+        norms_import="" if program.norms is None else "from ._norm_tables import NORMS\n",
+        norms="None" if program.norms is None else "NORMS",
         closed_dual="None" if form is None else "DUAL",
         closed_dual_dot="None" if form is None else "DUAL_DOT",
     )
