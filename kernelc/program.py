@@ -209,6 +209,7 @@ class KernelProgram:
     `kappa_dot` is None exactly where `derivative_refused` holds the reason. `homogeneous_degree` p:
     T(q11, q12, q22) = (sqrt(q11 q22) / variance)^p kappa(rho) holds for every variance (None: only
     q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived.
+    `breakpoints`: where sigma is not analytic.
     `norms`: tables of both for a range of norms, where sigma is not homogeneous.
 
     In a float program an instruction's arguments are indices of earlier instructions.
@@ -223,3 +224,4 @@ class KernelProgram:
     provenance: Provenance
     closed_form: ClosedFormProgram | None = None
     norms: NormProgram | None = None
+    breakpoints: tuple[float, ...] = ()
