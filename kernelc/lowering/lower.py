@@ -13,6 +13,7 @@ from kernelc.model import (
     DirectDual,
     DirectEvaluation,
     DualKernelSpec,
+    DualKernelTraits,
     Traits,
 )
 from kernelc.program import (
@@ -24,6 +25,9 @@ from kernelc.program import (
     PowerSeries,
     Provenance,
 )
+
+#: Stands for kinks that are not known: at 0 and off 0.
+_ANYWHERE = (0.0, 1.0)
 
 _DEFAULT_NORMS = CompileOptions("").norms
 
@@ -50,8 +54,17 @@ def lower(
         provenance=_provenance(kernel),
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
         norms=norms,
-        breakpoints=tuple(sorted(float(point) for point in traits.breakpoints)),
+        breakpoints=_breakpoints(traits, direct),
     )
+
+
+def _breakpoints(traits: Traits, direct: DirectEvaluation) -> tuple[float, ...]:
+    """Where sigma is not analytic; of an unknown sigma whose kernel is no short power series, anywhere."""
+    if not isinstance(traits, DualKernelTraits):
+        return tuple(sorted(float(point) for point in traits.breakpoints))
+    if isinstance(direct.kappa.evaluation, PowerSeries):
+        return ()
+    return _ANYWHERE
 
 
 def _serving(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable
 from string import Template
@@ -305,6 +306,24 @@ def _reach(program: KernelProgram) -> str:
     return f"sigma is homogeneous of degree {degree!r}: it holds at every variance."
 
 
+def _network_reach(program: KernelProgram) -> str:
+    form, norms = program.closed_form, program.norms
+    if program.homogeneous_degree is not None:
+        return _reach(program)
+    if form is not None and (form.dual_dot is not None or program.kappa_dot is None):
+        low, high = (math.sqrt(q) for q in form.dual.variances)
+        how = "by the closed form"
+    elif norms is not None and norms.aligned is not None:
+        (low, high), how = norms.norms, "by tables"
+    else:
+        return _reach(program)
+    lines = (
+        f"It holds, {how}, where sqrt(w_std^2 |x|^2 + b_std^2) of every row, and the same of every layer, "
+        f"lies in [{low!r}, {high!r}]; others are a ValueError."
+    )
+    return "\n    ".join(textwrap.wrap(lines, 110))
+
+
 def _features_reach(program: KernelProgram) -> str:
     if program.norms is None:
         return _reach(program)
@@ -342,7 +361,7 @@ def render(program: KernelProgram) -> str:
         derivative_coefficients="None" if dot is None else f"full_coefficients(derivative(TABLES).series, {length})",
         kappa_method=_method(dual.direct, None),
         kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
-        reach=_reach(program),
+        reach=_network_reach(program),
         features_reach=_features_reach(program),
         dual_reach=_dual_reach(program, None if form is None else form.dual),
         dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),

@@ -29,6 +29,9 @@ from ._sources import Source
 #: Beyond these the square of an entry leaves the range of float64.
 _SAFE_LOW, _SAFE_HIGH = 1e-140, 1e140
 
+#: Numbers in work at a time, so that no second copy of the inputs is made.
+_BLOCK = 2**18
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -86,14 +89,18 @@ class RowState:
 
 def row_norms(rows: FloatArray) -> DoubleArray:
     """Euclidean norm of each row in float64, without overflow or underflow."""
-    wide = rows.astype(np.float64, copy=False)
-    peak = np.abs(wide).max(axis=1)
-    inside = (peak == 0.0) | ((peak > _SAFE_LOW) & (peak < _SAFE_HIGH))
-    norms: DoubleArray = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    if not bool(inside.all()):
-        extreme = np.flatnonzero(~inside)
-        scaled = wide[extreme] / peak[extreme, None]
-        norms[extreme] = peak[extreme] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    norms = np.empty(len(rows))
+    block = max(1, _BLOCK // rows.shape[1])
+    for start in range(0, len(rows), block):
+        wide = rows[start : start + block].astype(np.float64, copy=False)
+        peak = np.abs(wide).max(axis=1)
+        inside = (peak == 0.0) | ((peak > _SAFE_LOW) & (peak < _SAFE_HIGH))
+        part = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        if not bool(inside.all()):
+            extreme = np.flatnonzero(~inside)
+            scaled = wide[extreme] / peak[extreme, None]
+            part[extreme] = peak[extreme] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+        norms[start : start + block] = part
     return norms
 
 
@@ -104,7 +111,7 @@ def _unit_rows(rows: FloatArray, norms: DoubleArray, scales: DoubleArray, w_std:
     factor = np.divide(w_std * norms, scales, out=np.zeros(n), where=scales > 0.0)
     safe = np.where(norms > 0.0, norms, 1.0)
     peak = np.ones(n) if float(safe.min()) > _SAFE_LOW else np.where(safe < _SAFE_LOW, safe, 1.0)
-    block = max(1, 2**18 // d)
+    block = max(1, _BLOCK // d)
     for start in range(0, n, block):
         part = slice(start, start + block)
         wide = rows[part] / peak[part, None]
