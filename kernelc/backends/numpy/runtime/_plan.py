@@ -33,6 +33,8 @@ SKETCHES: tuple[SketchName, ...] = ("zonal", "polysketch", "tensorsketch")
 
 #: The most features a plan for an error proposes.
 MOST_FEATURES = 65536
+#: An operation of a transform takes about as long as this many of a matrix product (measured, NumPy, float32).
+_SLOWER = 8
 
 
 class Plan(dict[str, Any]):
@@ -154,7 +156,7 @@ def make_plan(series: RadialSeries, request: Request, sample: Pairs | None) -> P
         other
         for other in others
         if other.plan["predicted_relative_error"] <= request.epsilon
-        and other.plan["flops_per_point"] < zonal.plan["flops_per_point"]
+        and other.plan["flops_per_point"] * _SLOWER < zonal.plan["flops_per_point"]
     ]
     return min(cheaper, key=lambda other: other.plan["flops_per_point"], default=zonal)
 

@@ -49,6 +49,8 @@ class RadialSeries:
     zero_rows: bool
     #: nodes are Chebyshev points in log(s + shift)
     shift: float = 0.0
+    #: the norm at which a single radial factor is exact; None where a range was asked for: factors then fit all of it
+    landmark: float | None = None
 
     @property
     def degree(self) -> int:
@@ -113,6 +115,33 @@ class RadialSeries:
         )
 
 
+def radial_factors(series: RadialSeries, blocks: DoubleArray, most: int, tolerance: float) -> list[DoubleArray]:
+    """For each degree of `blocks` (degrees, J, J) factors (r, J), r <= most: block ~ sum_r f_r(s_i) f_r(s_j).
+
+    With a landmark s_0 the first is B(s, s_0) / sqrt(B(s_0, s_0)), exact wherever one of the two norms is s_0; the
+    others are the leading eigenvectors of what it leaves. What is left over is positive semidefinite.
+    """
+    total = float(np.einsum("lii->", blocks))
+    factors = []
+    for block in blocks:
+        first = np.zeros((0, len(block)))
+        if series.landmark is not None:
+            place = series.weights(np.array([series.landmark]))[0]
+            own = float(place @ block @ place)
+            if own > tolerance * total / len(place):
+                first = (block @ place / math.sqrt(own))[None, :]
+        rest = block - first.T @ first
+        values, vectors = np.linalg.eigh((rest + rest.T) / 2)
+        keep = [i for i in range(len(values) - 1, -1, -1) if values[i] > tolerance * total][: most - len(first)]
+        if not keep and not len(first):
+            keep = [len(values) - 1]
+        parts = np.sqrt(np.maximum(values[keep], 0.0))[:, None] * vectors[:, keep].T
+        # an eigenvector's sign is arbitrary: fix it, so that features do not depend on the linear algebra library
+        lead = parts[np.arange(len(parts)), np.abs(parts).argmax(axis=1)] if len(parts) else np.ones(0)
+        factors.append(np.concatenate([first, parts * np.where(lead < 0.0, -1.0, 1.0)[:, None]]))
+    return factors
+
+
 def radial_series(
     tables: KernelTables,
     norms: NormTables | None,
@@ -151,7 +180,7 @@ def _over_norms(
     """The series at Chebyshev nodes over the norms of the inputs."""
     low, high = reach
     degree = min(len(norms.hermite) - 1, _LAST_DEGREE)
-    nodes = _nodes(low, high, norms.shift)
+    nodes, compiled = _nodes(low, high, norms.shift), math.sqrt(tables.variance)
     rows, slopes, scale = [], [], nodes
     for layer in range(depth):
         if layer:
@@ -178,6 +207,7 @@ def _over_norms(
         at_one=at_one,
         zero_rows=True,
         shift=norms.shift,
+        landmark=compiled if reach == norms.norms and low <= compiled <= high else None,
     )
 
 
