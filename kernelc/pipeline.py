@@ -24,11 +24,20 @@ from kernelc.certificate import (
 from kernelc.closedform import state_closed_form
 from kernelc.errors import InputError, KernelcError
 from kernelc.expansion import expand
-from kernelc.fitting import fit
+from kernelc.fitting import fit, fit_network
+from kernelc.functions.envelope import fraction_of
 from kernelc.gallery import GALLERY, resolve
 from kernelc.kernel import Kernel
 from kernelc.lowering import lower
-from kernelc.model import ActivationSpec, ActivationTraits, CompileOptions, HermiteExpansion
+from kernelc.model import (
+    ActivationSpec,
+    ActivationTraits,
+    CompileOptions,
+    HermiteExpansion,
+    NetworkDirect,
+    NetworkExpansion,
+)
+from kernelc.networks import MAX_DEPTH, expand_network
 from kernelc.parse import check_name, from_sympy, parse_activation, parse_parameter_value
 from kernelc.progress import Progress, SilentProgress
 from kernelc.writer import load_certificate
@@ -53,6 +62,7 @@ def compile_activation(
     tol: float | None = None,
     precision: int | None = None,
     backends: tuple[str, ...] = ("numpy",),
+    depth: int = 1,
     progress: Progress | None = None,
 ) -> Kernel:
     """Compile an activation: parse, analyse, expand in balls, fit, certify, lower, emit. Writes nothing.
@@ -63,7 +73,7 @@ def compile_activation(
         CertificationError: two roads to one number disagree; nothing is emitted.
     """
     watch = SilentProgress() if progress is None else progress
-    options = make_options(name, variance, degree, tol, precision, backends)
+    options = make_options(name, variance, degree, tol, precision, backends, depth)
     watch.step("parsing", 0.02)
     spec = _specified(expression, name, parameters or {})
     watch.step("analysing", 0.05)
@@ -74,14 +84,51 @@ def compile_activation(
     oracle = check_expansion(spec.expression, traits, expansion, options.variance, kept)
     watch.step("fitting the direct evaluation", 0.6)
     direct = fit(traits, expansion, options.variance, lambda message: watch.step(message, 0.7))
+    network, network_direct = _network(spec, traits, expansion, options, kept, watch)
     watch.step("deriving the closed form", 0.8)
     form = state_closed_form(spec.expression)
     watch.step("certifying", 0.9)
-    inputs = CertificateInputs(spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason)
+    inputs = CertificateInputs(
+        spec,
+        options,
+        traits,
+        expansion,
+        direct,
+        oracle,
+        versions(),
+        form.content,
+        form.reason,
+        network,
+        network_direct,
+    )
     kernel = certify(inputs, kept)
-    program = lower(kernel, traits, direct, form.program)
+    program = lower(kernel, traits, direct, form.program, network_direct)
     watch.step("emitting", 0.97)
     return Kernel(emit(program, kernel, options.backends))
+
+
+def _network(
+    spec: ActivationSpec,
+    traits: ActivationTraits,
+    expansion: HermiteExpansion,
+    options: CompileOptions,
+    kept: int,
+    watch: Progress,
+) -> tuple[NetworkExpansion | None, NetworkDirect | None]:
+    """The composed kernels of a deep network, each layer's expansion checked by mpmath as the first one's is."""
+    if options.depth == 1:
+        return None, None
+
+    def report(message: str) -> None:
+        watch.step(message, 0.75)
+
+    layers, network = expand_network(spec, traits, expansion, options, kept, report)
+    if traits.homogeneous_degree is None:
+        for number, layer in enumerate(layers[1:], start=2):
+            report(f"checking hidden layer {number} by mpmath")
+            middle = fraction_of(layer.variance.mid())
+            check_expansion(spec.expression, layer.traits, layer.expansion, middle, kept)
+    return network, fit_network(layers, network, report)
 
 
 def _specified(
@@ -124,6 +171,7 @@ def make_options(
     tol: float | None,
     precision: int | None,
     backends: tuple[str, ...],
+    depth: int = 1,
 ) -> CompileOptions:
     """Validated options.
 
@@ -143,7 +191,9 @@ def make_options(
     low, high = _PRECISION_RANGE
     if precision is not None and not low <= precision <= high:
         raise InputError(f"--precision must be from {low} to {high} bits, not {precision!r}")
-    return CompileOptions(name, q, degree, tol, precision, tuple(backends))
+    if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= MAX_DEPTH:
+        raise InputError(f"--depth must be a whole number from 1 to {MAX_DEPTH} (hidden layers), not {depth!r}")
+    return CompileOptions(name, q, degree, tol, precision, tuple(backends), depth)
 
 
 def _variance(value: str | Fraction | float) -> Fraction:
@@ -209,6 +259,7 @@ def _again(certificate: Mapping[str, Any], name: str, watch: Progress) -> Kernel
         tol=request["tol"],
         precision=request["precision"],
         backends=tuple(request["backends"]),
+        depth=request.get("depth", 1),
         progress=watch,
     )
 

@@ -148,6 +148,16 @@ class ClosedFormProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkProgram:
+    """The kernels of a network of `depth` hidden layers, composed; `ntk` is None exactly where `refused` says why."""
+
+    depth: int
+    nngp: DualProgram
+    ntk: DualProgram | None
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """The facts that a generated file's header states."""
 
@@ -163,7 +173,8 @@ class KernelProgram:
 
     `kappa_dot` is None exactly where `derivative_refused` holds the reason. `homogeneous_degree` p:
     T(q11, q12, q22) = (sqrt(q11 q22) / variance)^p kappa(rho) holds for every variance (None: only
-    q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived.
+    q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived. `network`: the
+    composed kernels of a deep network, where a depth was asked for.
 
     In a float program an instruction's arguments are indices of earlier instructions.
     """
@@ -176,3 +187,4 @@ class KernelProgram:
     derivative_refused: str | None
     provenance: Provenance
     closed_form: ClosedFormProgram | None = None
+    network: NetworkProgram | None = None

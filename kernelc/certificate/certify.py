@@ -9,6 +9,7 @@ from typing import Any
 import sympy
 from flint import ctx
 
+from kernelc.certificate.network import certify_network
 from kernelc.certificate.oracle import OracleResult
 from kernelc.certificate.series import certify_series, tails
 from kernelc.errors import InputError
@@ -20,6 +21,8 @@ from kernelc.model import (
     DirectEvaluation,
     Growth,
     HermiteExpansion,
+    NetworkDirect,
+    NetworkExpansion,
 )
 
 SCHEMA = 1
@@ -38,6 +41,8 @@ class CertificateInputs:
     versions: Mapping[str, str]
     closed_form: Mapping[str, Any] | None
     no_closed_form: str | None
+    network: NetworkExpansion | None = None
+    network_direct: NetworkDirect | None = None
 
 
 def degree_for_tolerance(expansion: HermiteExpansion, tolerance: float) -> int:
@@ -70,6 +75,9 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
         derivative = None
         if expansion.kappa_dot is not None and inputs.direct.kappa_dot is not None:
             derivative = certify_series(expansion.kappa_dot, degree, inputs.direct.kappa_dot, proved=expansion.proved)
+    network = None
+    if inputs.network is not None and inputs.network_direct is not None:
+        network = certify_network(inputs.network, inputs.network_direct)
     certificate = {
         **_identity(inputs, degree),
         **_traits(traits),
@@ -78,6 +86,7 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
         **_status(inputs),
         "kappa": kappa.statement,
         "kappa_dot": derivative.statement if derivative is not None else {"refused": traits.derivative_refused},
+        **({} if network is None else {"network": network.statement}),
         "mpmath": inputs.oracle.statement(),
         "versions": dict(inputs.versions),
     }
@@ -87,6 +96,7 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
         kappa.literals,
         None if derivative is None else derivative.literals,
         certificate,
+        None if network is None else network.coefficients,
     )
 
 
@@ -106,6 +116,7 @@ def _identity(inputs: CertificateInputs, degree: int) -> dict[str, Any]:
             "tol": options.tol,
             "precision": options.precision,
             "backends": list(options.backends),
+            **({"depth": options.depth} if options.depth > 1 else {}),
         },
         "source": spec.source,
         "variance": str(options.variance),

@@ -52,11 +52,18 @@ def _ball(c: arb) -> Ball:
     return Ball(mid, double_above(abs(c - arb(mid))), c.str(40))
 
 
-def certify_series(series: SeriesExpansion, degree: int, direct: DirectDual, *, proved: bool) -> SeriesFacts:
-    """The certificate of the series cut after `degree`; keys say `_estimate` where nothing is proved."""
+def certify_series(
+    series: SeriesExpansion, degree: int, direct: DirectDual, *, proved: bool, shortfall: arb | None = None
+) -> SeriesFacts:
+    """The certificate of the series cut after `degree`; keys say `_estimate` where nothing is proved.
+
+    `shortfall`: by how much the kept coefficients may fall short of the true ones, all together (None: not at all).
+    The truncation at rho = 1 holds that part too; only what is beyond `degree` shrinks like |rho|^(degree + 1).
+    """
     literals = tuple(_ball(c) for c in series.coefficients[: degree + 1])
     doubles = [b.mid for b in literals]
     truncation = tail_after(series, degree)
+    missing = arb(0) if shortfall is None else shortfall
     rounding = total([abs(c - arb(x)) for c, x in zip(series.coefficients, doubles, strict=False)])
     evaluation = {d: evaluation_bound(doubles, d) for d in ("float32", "float64")}
     by_degree = tails(series)
@@ -71,11 +78,13 @@ def certify_series(series: SeriesExpansion, degree: int, direct: DirectDual, *, 
         f"literal_rounding_{kind}": double_above(rounding),
         f"evaluation_{kind}": {d: double_above(e) for d, e in evaluation.items()},
         f"total_{kind}": {d: double_above(truncation + rounding + e) for d, e in evaluation.items()},
-        f"truncation_{kind}_at": {r: double_above(truncation * arb(r) ** (degree + 1)) for r in _RHOS},
+        f"truncation_{kind}_at": {r: double_above(missing + truncation * arb(r) ** (degree + 1)) for r in _RHOS},
         f"{kind}_by_degree": [[d, double_above(by_degree[d])] for d in _TABLE if d < len(by_degree)],
         "degree_for": {t: degree_for(by_degree, float(t), kind) for t in _TOLERANCES},
         "direct": _direct(direct, moment.mid),
     }
+    if shortfall is not None:
+        statement[f"shortfall_{kind}"] = double_above(shortfall)
     return SeriesFacts(literals, statement)
 
 
@@ -93,9 +102,10 @@ def degree_for(by_degree: Sequence[arb], tolerance: float, kind: str = "bound") 
     if half < 4 or not 0.0 < late < early:
         return None
     rate = math.log(early / late) / math.log(last / half)
-    estimate = last * (late / tolerance) ** (1.0 / rate)
-    if not math.isfinite(estimate) or estimate > 1e15:
+    exponent = math.log(last) + math.log(late / tolerance) / rate
+    if exponent > math.log(1e15):
         return None
+    estimate = last * (late / tolerance) ** (1.0 / rate)
     digits = 10.0 ** (math.floor(math.log10(estimate)) - 1)
     return {"degree": math.ceil(estimate / digits) * int(max(digits, 1)), "kind": "asymptotic_estimate"}
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from kernelc.fitting.fit import fit
+from kernelc.fitting.network import fit_network
 
-__all__ = ["fit"]
+__all__ = ["fit", "fit_network"]

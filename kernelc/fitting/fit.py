@@ -30,9 +30,9 @@ Array = NDArray[np.float64]
 SERIES_ERROR = 2e-15
 SERIES_DEGREE = 256
 LONG_SERIES_DEGREE = 1024
-_INTERPOLATION = 1e-14
-_AGREEMENT = 1e-9
-_CHECKS = (1.6e-8, 1.1e-5, 0.0021, 0.031, 0.17, 0.56, 1.3, 1.9, 2.7, 3.0, 3.12)
+INTERPOLATION = 1e-14
+AGREEMENT = 1e-9
+CHECKS = (1.6e-8, 1.1e-5, 0.0021, 0.031, 0.17, 0.56, 1.3, 1.9, 2.7, 3.0, 3.12)
 
 
 def fit(
@@ -47,7 +47,8 @@ def fit(
         CertificationError: the two roads to the samples disagree.
     """
     series = [expansion.kappa] + ([expansion.kappa_dot] if expansion.kappa_dot is not None else [])
-    found = [_series_dual(s, traits, expansion) for s in series]
+    grows = traits.growth is not None and traits.growth.quadratic > 0
+    found = [series_dual(s, grows=grows, precision=expansion.precision, proved=expansion.proved) for s in series]
     if any(dual is None for dual in found):
         sampler = _Sampler(traits, expansion, series, variance)
         tabulated = _tabulated(sampler, report)
@@ -63,11 +64,13 @@ def _sum(values: tuple[arb, ...]) -> arb:
     return total
 
 
-def _series_dual(series: SeriesExpansion, traits: ActivationTraits, expansion: HermiteExpansion) -> DirectDual | None:
-    """The shortest power series that is good to 2e-15 of its value at 1, with the proof."""
-    with ctx.workprec(expansion.precision):
+def series_dual(series: SeriesExpansion, *, grows: bool, precision: int, proved: bool) -> DirectDual | None:
+    """The shortest power series that is good to 2e-15 of its value at 1, with the proof; None beyond the longest.
+
+    `grows`: sigma grows so fast that nothing but a series serves; a longer one is then taken.
+    """
+    with ctx.workprec(precision):
         moment, total = series.moment, arb(0)
-        grows = traits.growth is not None and traits.growth.quadratic > 0
         longest = LONG_SERIES_DEGREE if grows else SERIES_DEGREE
         for k, c in enumerate(series.coefficients[: longest + 1]):
             total += c
@@ -83,7 +86,7 @@ def _series_dual(series: SeriesExpansion, traits: ActivationTraits, expansion: H
                 float(moment.mid()),
                 float(alternating.mid()),
                 0.0 if moment.is_zero() else double_above((tail.upper() + literals) / moment.lower()),
-                expansion.proved,
+                proved,
                 0,
             )
     return None
@@ -162,7 +165,7 @@ def _radius(traits: ActivationTraits, variance: Fraction) -> float:
 
 def _tabulated(sampler: _Sampler, report: Callable[[str], None]) -> list[DirectDual]:
     report("sampling the kernel near rho = 1")
-    tolerance = _INTERPOLATION * sampler.scale
+    tolerance = INTERPOLATION * sampler.scale
     found = chebyshev.interpolate(sampler, tolerance)
     if found is None:
         found = chebyshev.interpolate(sampler, 100 * tolerance)
@@ -171,15 +174,15 @@ def _tabulated(sampler: _Sampler, report: Callable[[str], None]) -> list[DirectD
     edges, tables = found
     programs = [chebyshev.as_program(edges, tables, i, float(tolerance[i])) for i in range(len(sampler.scale))]
     errors = np.zeros(len(programs))
-    for theta in _CHECKS:
+    for theta in CHECKS:
         roads = [sampler(theta)] + ([sampler.by_quadrature(theta)] if sampler.covers(theta) else [])
         for values in roads:
             fitted = np.array([chebyshev.evaluate(p, theta) for p in programs])
             errors = np.maximum(errors, np.abs(fitted - values) / sampler.scale)
-    if np.max(errors) > _AGREEMENT:
+    if np.max(errors) > AGREEMENT:
         raise CertificationError(f"two roads to the kernel's values differ by {np.max(errors):.1e} of its size")
     ends = sampler(float(np.pi))
     return [
-        DirectDual(p, float(sampler.scale[i]), float(ends[i]), float(max(errors[i], 1e-15)), False, len(_CHECKS))
+        DirectDual(p, float(sampler.scale[i]), float(ends[i]), float(max(errors[i], 1e-15)), False, len(CHECKS))
         for i, p in enumerate(programs)
     ]

@@ -6,8 +6,16 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-from kernelc.model import ActivationTraits, Ball, CertifiedKernel, DirectDual, DirectEvaluation
-from kernelc.program import ClosedFormDual, ClosedFormProgram, DualProgram, KernelProgram, PowerSeries, Provenance
+from kernelc.model import ActivationTraits, Ball, CertifiedKernel, DirectDual, DirectEvaluation, NetworkDirect
+from kernelc.program import (
+    ClosedFormDual,
+    ClosedFormProgram,
+    DualProgram,
+    KernelProgram,
+    NetworkProgram,
+    PowerSeries,
+    Provenance,
+)
 
 
 def lower(
@@ -15,6 +23,7 @@ def lower(
     traits: ActivationTraits,
     direct: DirectEvaluation,
     closed_form: ClosedFormProgram | None = None,
+    network: NetworkDirect | None = None,
 ) -> KernelProgram:
     """The typed program of one kernel; a closed form that does not hold at its variance is left out."""
     derivative = None
@@ -30,7 +39,17 @@ def lower(
         derivative_refused=None if derivative is not None else traits.derivative_refused,
         provenance=_provenance(kernel),
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
+        network=None if network is None else _network(kernel, network),
     )
+
+
+def _network(kernel: CertifiedKernel, direct: NetworkDirect) -> NetworkProgram:
+    coefficients, ntk = kernel.network, None
+    assert coefficients is not None
+    if coefficients.ntk is not None and direct.ntk is not None:
+        ntk = _dual(coefficients.ntk, direct.ntk)
+    refused = kernel.certificate["network"]["ntk"].get("refused")
+    return NetworkProgram(kernel.options.depth, _dual(coefficients.nngp, direct.nngp), ntk, refused)
 
 
 def _serving(
@@ -68,6 +87,8 @@ def command_line(kernel: CertifiedKernel) -> str:
         words += ["--tol", repr(options.tol)]
     if options.precision is not None:
         words += ["--precision", str(options.precision)]
+    if options.depth > 1:
+        words += ["--depth", str(options.depth)]
     return shlex.join(words)
 
 
@@ -82,12 +103,25 @@ def _provenance(kernel: CertifiedKernel) -> Provenance:
         statements.append(f"kappa_dot and ntk are refused: {derivative['refused']}")
     else:
         statements += _bounds("kappa_dot_series", derivative)
+    for name in ("nngp", "ntk") if "network" in certificate else ():
+        statements += _network_bounds(certificate["network"]["depth"], name, certificate["network"][name])
     return Provenance(
         command=command_line(kernel),
         expression=kernel.spec.text,
         versions=tuple(sorted(certificate["versions"].items())),
         statements=tuple(statements),
     )
+
+
+def _network_bounds(depth: int, name: str, statement: dict[str, Any]) -> list[str]:
+    if "refused" in statement:
+        return [f"{name} of {depth} hidden layers is refused: {statement['refused']}"]
+    first, second = _bounds("network_kappa_series", statement)
+    about = f"of the {name} of {depth} hidden layers, "
+    return [
+        first.replace("network_kappa_series: ", f"network_series {about}"),
+        second.replace("network_kappa: ", f"network_kappa {about}"),
+    ]
 
 
 def _bounds(name: str, statement: dict[str, Any]) -> list[str]:
