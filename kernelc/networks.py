@@ -16,11 +16,12 @@ from kernelc.errors import InputError, KernelcError
 from kernelc.expansion import expand
 from kernelc.model import (
     ActivationSpec,
-    ActivationTraits,
     CompileOptions,
-    HermiteExpansion,
+    Expansion,
     NetworkExpansion,
     NetworkLayer,
+    Spec,
+    Traits,
 )
 
 MAX_DEPTH = 32
@@ -33,65 +34,68 @@ _DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class _Road:
-    """What the layers are made of."""
+class Layered:
+    """The first hidden layer, at the compiled variance; `again(outer, bits)` expands it further or more precisely."""
 
-    spec: ActivationSpec
-    traits: ActivationTraits
-    options: CompileOptions
-    report: Callable[[str], None]
+    spec: Spec
+    traits: Traits
+    expansion: Expansion
+    again: Callable[[int, int], Expansion]
 
 
 def expand_network(
-    spec: ActivationSpec,
-    traits: ActivationTraits,
-    expansion: HermiteExpansion,
+    first: Layered,
     options: CompileOptions,
     degree: int,
     report: Callable[[str], None] = lambda message: None,
 ) -> tuple[tuple[NetworkLayer, ...], NetworkExpansion]:
     """The layers and the composed series of `options.depth` hidden layers, cut after `degree`.
 
-    `traits` and `expansion` are those at `options.variance`. The working precision doubles until both tails are
-    known to 1/4 % (or lie below 1e-300); the layers' own series grow to degree 1024 where their cut would cost
-    more than 1 % of the composed tail.
+    The working precision doubles until both tails are known to 1/4 % (or lie below 1e-300); the layers' own series
+    grow to degree 1024 where their cut would cost more than 1 % of the composed tail.
 
     Raises:
         InputError: a layer's variance leaves the range in which anything can be computed; names the layer.
         KernelcError: (its subclasses) as analysis and expansion raise them, with the layer named.
     """
-    road = _Road(spec, traits, options, report)
-    outer, first = len(expansion.kappa.coefficients) - 1, expansion
+    expansion = first.expansion
+    outer = len(expansion.kappa.coefficients) - 1
     while True:
-        layers = _layers(road, first, outer)
+        layers = _layers(first, expansion, options, report)
         report("composing the layers' series")
         network = compose(layers, degree, max(degree, COMPOSED_DEGREE))
-        if not is_resolved(network) and first.precision < _LAST_BITS:
-            bits = 2 * first.precision
+        if not is_resolved(network) and expansion.precision < _LAST_BITS:
+            bits = 2 * expansion.precision
         elif is_short(network) and outer < LAST_DEGREE:
-            outer, bits = LAST_DEGREE, first.precision
+            outer, bits = LAST_DEGREE, expansion.precision
         else:
             return layers, network
-        first = expand(traits, options.variance, 0, outer, bits)
+        expansion = first.again(outer, bits)
 
 
-def _layers(road: _Road, first: HermiteExpansion, outer: int) -> tuple[NetworkLayer, ...]:
-    with ctx.workprec(first.precision + 64):
-        layers = [NetworkLayer(arb_of(road.options.variance), road.traits, first)]
-    degree = road.traits.homogeneous_degree
-    for number in range(2, road.options.depth + 1):
-        road.report(f"expanding hidden layer {number}")
+def _layers(
+    first: Layered, expansion: Expansion, options: CompileOptions, report: Callable[[str], None]
+) -> tuple[NetworkLayer, ...]:
+    with ctx.workprec(expansion.precision + 64):
+        layers = [NetworkLayer(arb_of(options.variance), first.traits, expansion)]
+    degree = first.traits.homogeneous_degree
+    for number in range(2, options.depth + 1):
         variance = layers[-1].expansion.kappa.moment
-        _require_range(variance, number, road.spec.name)
+        _require_range(variance, number, options.name)
         if degree is not None:
             layers.append(rescaled(layers[0], degree, variance))
             continue
+        if not isinstance(first.spec, ActivationSpec):
+            raise InputError(
+                "--depth takes dual kernels that are homogeneous: give this one in rho, or leave --depth out"
+            )
+        report(f"expanding hidden layer {number}")
         try:
-            traits = analyse(road.spec, _rounded_up(variance))
-            expansion = expand(traits, variance, 0, outer, first.precision)
+            traits = analyse(first.spec, _rounded_up(variance))
+            own = expand(traits, variance, 0, len(expansion.kappa.coefficients) - 1, expansion.precision)
         except KernelcError as error:
-            raise type(error)(f"hidden layer {number} of --depth {road.options.depth}: {error}") from error
-        layers.append(NetworkLayer(variance, traits, expansion))
+            raise type(error)(f"hidden layer {number} of --depth {options.depth}: {error}") from error
+        layers.append(NetworkLayer(variance, traits, own))
     return tuple(layers)
 
 

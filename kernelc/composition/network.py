@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import sympy
 from flint import arb, arb_poly, ctx
 
-from kernelc.balls.tape import constant_ball
+from kernelc.balls import constant_ball
 from kernelc.composition.series import Kept, compose_kept, product_kept, scale_kept, sum_kept, total
-from kernelc.model import ComposedSeries, HermiteExpansion, NetworkExpansion, NetworkLayer, SeriesExpansion
+from kernelc.model import ComposedSeries, Expansion, HermiteExpansion, NetworkExpansion, NetworkLayer, SeriesExpansion
 
 _RESOLVED = 400
 _UNDERFLOW_BITS = 996
@@ -40,19 +40,13 @@ def rescaled(first: NetworkLayer, degree: sympy.Expr, variance: arb) -> NetworkL
     expansion = first.expansion
     with ctx.workprec(expansion.precision + 64):
         ratio = variance / first.variance
-        p = constant_ball(degree, ctx.prec)
-        size = ratio**p
-        dot = expansion.kappa_dot
-        return NetworkLayer(
-            variance,
-            first.traits,
-            replace(
-                expansion,
-                hermite=tuple(a * size.sqrt() for a in expansion.hermite),
-                kappa=_scaled(expansion.kappa, size),
-                kappa_dot=None if dot is None else _scaled(dot, size / ratio),
-            ),
-        )
+        size = ratio ** constant_ball(degree, ctx.prec)
+        kappa, dot = _scaled(expansion.kappa, size), expansion.kappa_dot
+        dot = None if dot is None else _scaled(dot, size / ratio)
+        if isinstance(expansion, HermiteExpansion):
+            hermite = tuple(a * size.sqrt() for a in expansion.hermite)
+            return NetworkLayer(variance, first.traits, replace(expansion, hermite=hermite, kappa=kappa, kappa_dot=dot))
+        return NetworkLayer(variance, first.traits, replace(expansion, kappa=kappa, kappa_dot=dot))
 
 
 def _scaled(series: SeriesExpansion, factor: arb) -> SeriesExpansion:
@@ -89,7 +83,7 @@ def compose(layers: Sequence[NetworkLayer], degree: int, last: int) -> NetworkEx
     )
 
 
-def _through(expansion: HermiteExpansion, state: _State) -> _State:
+def _through(expansion: Expansion, state: _State) -> _State:
     """One hidden layer."""
     inner = scale_kept(state.correlation, 1 / state.variance)
     correlation = compose_kept(expansion.kappa, inner)

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from kernelc.balls.doubles import double_above, nearest_double
 from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.fitting import chebyshev
-from kernelc.fitting.fit import AGREEMENT, CHECKS, INTERPOLATION, fit, series_dual
+from kernelc.fitting.fit import AGREEMENT, CHECKS, INTERPOLATION, SERIES_DEGREE, fit, series_dual
 from kernelc.functions.envelope import fraction_of
 from kernelc.model import (
+    ActivationTraits,
     ComposedSeries,
     DirectDual,
     DirectEvaluation,
+    HermiteExpansion,
     NetworkDirect,
     NetworkExpansion,
     NetworkLayer,
@@ -39,9 +41,10 @@ _NEGLIGIBLE = 2.0**-62
 def fit_network(
     layers: Sequence[NetworkLayer],
     network: NetworkExpansion,
+    first: DirectEvaluation,
     report: Callable[[str], None] = lambda message: None,
 ) -> NetworkDirect:
-    """The direct evaluations of K_L and (where it exists) Theta_L.
+    """The direct evaluations of K_L and (where it exists) Theta_L; `first` is the first layer's own.
 
     Where neither the composed series converges within its computed terms nor the composed function can be
     tabulated, the certified truncation itself serves, with its proved error.
@@ -51,10 +54,9 @@ def fit_network(
     """
     composed = [network.nngp] + ([] if network.ntk is None else [network.ntk])
     series = [c.series for c in composed]
-    grows = any(layer.traits.growth is not None and layer.traits.growth.quadratic > 0 for layer in layers)
-    found = [series_dual(s, grows=grows, precision=network.precision, proved=network.proved) for s in series]
+    found = [series_dual(s, SERIES_DEGREE, network.precision, proved=network.proved) for s in series]
     if any(dual is None for dual in found):
-        tabulated = _tabulated(layers, composed, report)
+        tabulated = _tabulated(layers, composed, first, report)
         if tabulated is None:
             tabulated = [_truncated(s, network) for s in series]
         found = [tabulated[i] if dual is None else dual for i, dual in enumerate(found)]
@@ -122,15 +124,17 @@ def _layer_map(layer: NetworkLayer, direct: DirectEvaluation) -> _LayerMap:
     return _LayerMap(layer.variance.mid(), kappa, dot)
 
 
-def _maps(layers: Sequence[NetworkLayer], report: Callable[[str], None]) -> list[_LayerMap]:
-    """The layers' own evaluations; of a homogeneous sigma all layers' are one, rescaled."""
-    maps: list[_LayerMap] = []
-    for number, layer in enumerate(layers, start=1):
-        if maps and layer.traits.homogeneous_degree is not None:
+def _maps(layers: Sequence[NetworkLayer], first: DirectEvaluation, report: Callable[[str], None]) -> list[_LayerMap]:
+    """The layers' own evaluations; of a homogeneous kernel all layers' are one, rescaled."""
+    maps = [_layer_map(layers[0], first)]
+    for number, layer in enumerate(layers[1:], start=2):
+        traits, expansion = layer.traits, layer.expansion
+        if traits.homogeneous_degree is not None:
             break
+        assert isinstance(traits, ActivationTraits)
+        assert isinstance(expansion, HermiteExpansion)
         report(f"fitting hidden layer {number}")
-        direct = fit(layer.traits, layer.expansion, fraction_of(layer.variance.mid()))
-        maps.append(_layer_map(layer, direct))
+        maps.append(_layer_map(layer, fit(traits, expansion, fraction_of(layer.variance.mid()))))
     return maps
 
 
@@ -202,11 +206,14 @@ def _angle(drop: arb) -> arb:
 
 
 def _tabulated(
-    layers: Sequence[NetworkLayer], composed: Sequence[ComposedSeries], report: Callable[[str], None]
+    layers: Sequence[NetworkLayer],
+    composed: Sequence[ComposedSeries],
+    first: DirectEvaluation,
+    report: Callable[[str], None],
 ) -> list[DirectDual] | None:
     """Chebyshev in theta, checked by the composed series where it converges; None where it does not settle."""
     try:
-        maps = _maps(layers, report)
+        maps = _maps(layers, first, report)
     except UnsupportedError:
         return None
     sampler = _NetworkSampler(layers, composed, maps)

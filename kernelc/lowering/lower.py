@@ -6,23 +6,36 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-from kernelc.model import ActivationTraits, Ball, CertifiedKernel, DirectDual, DirectEvaluation, NetworkDirect
+from kernelc.model import (
+    Ball,
+    CertifiedKernel,
+    CompileOptions,
+    DirectDual,
+    DirectEvaluation,
+    DualKernelSpec,
+    NetworkDirect,
+    Traits,
+)
 from kernelc.program import (
     ClosedFormDual,
     ClosedFormProgram,
     DualProgram,
     KernelProgram,
     NetworkProgram,
+    NormProgram,
     PowerSeries,
     Provenance,
 )
 
+_DEFAULT_NORMS = CompileOptions("").norms
+
 
 def lower(
     kernel: CertifiedKernel,
-    traits: ActivationTraits,
+    traits: Traits,
     direct: DirectEvaluation,
     closed_form: ClosedFormProgram | None = None,
+    norms: NormProgram | None = None,
     network: NetworkDirect | None = None,
 ) -> KernelProgram:
     """The typed program of one kernel; a closed form that does not hold at its variance is left out."""
@@ -39,6 +52,7 @@ def lower(
         derivative_refused=None if derivative is not None else traits.derivative_refused,
         provenance=_provenance(kernel),
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
+        norms=norms,
         network=None if network is None else _network(kernel, network),
     )
 
@@ -53,7 +67,7 @@ def _network(kernel: CertifiedKernel, direct: NetworkDirect) -> NetworkProgram:
 
 
 def _serving(
-    form: ClosedFormProgram | None, variance: float, differentiable: bool, traits: ActivationTraits
+    form: ClosedFormProgram | None, variance: float, differentiable: bool, traits: Traits
 ) -> ClosedFormProgram | None:
     """The closed form where it holds at the variances met: the compiled one, or those scaled into [1, 4]."""
     degree = traits.homogeneous_degree
@@ -76,7 +90,8 @@ def _dual(coefficients: tuple[Ball, ...], direct: DirectDual) -> DualProgram:
 def command_line(kernel: CertifiedKernel) -> str:
     """The command that writes this kernel again."""
     spec, options = kernel.spec, kernel.options
-    words = ["kernelc", "compile", spec.text, "--name", options.name]
+    formula = ["--dual", spec.text] if isinstance(spec, DualKernelSpec) else [spec.text]
+    words = ["kernelc", "compile", *formula, "--name", options.name]
     for name, value in spec.parameters:
         words += ["--param", f"{name}={value}"]
     if options.variance != 1:
@@ -89,6 +104,8 @@ def command_line(kernel: CertifiedKernel) -> str:
         words += ["--precision", str(options.precision)]
     if options.depth > 1:
         words += ["--depth", str(options.depth)]
+    if options.norms != _DEFAULT_NORMS:
+        words += ["--norms", ",".join(map(str, options.norms))]
     return shlex.join(words)
 
 

@@ -40,6 +40,12 @@ def half_exponential(q: mpf, rho: mpf) -> tuple[mpf, mpf]:
     return value, value / 4
 
 
+def normalized_gaussian(q: mpf, rho: mpf) -> tuple[mpf, mpf]:
+    """No activation: the dual kernel |x| |y| exp(rho - 1)."""
+    value = mpmath.exp(rho - 1)
+    return q * value, value
+
+
 def step(q: mpf, rho: mpf) -> tuple[mpf, None]:
     """Heaviside(t)."""
     return mpf(1) / 4 + mpmath.asin(rho) / (2 * mpmath.pi), None

@@ -17,8 +17,16 @@ from kernelc.certificate.network import certify_network
 from kernelc.composition import compose
 from kernelc.errors import InputError, UnsupportedError
 from kernelc.expansion import expand
-from kernelc.model import CompileOptions, DirectDual, NetworkDirect, NetworkExpansion, NetworkLayer, SeriesExpansion
-from kernelc.networks import expand_network
+from kernelc.model import (
+    CompileOptions,
+    DirectDual,
+    HermiteExpansion,
+    NetworkDirect,
+    NetworkExpansion,
+    NetworkLayer,
+    SeriesExpansion,
+)
+from kernelc.networks import Layered, expand_network
 from kernelc.parse import parse_activation
 from kernelc.program import PowerSeries
 from tests.composition.layers import ACTIVATIONS, network
@@ -31,7 +39,12 @@ def layers_of(formula: str, depth: int, degree: int) -> tuple[tuple[NetworkLayer
     spec = parse_activation(formula, name="tested", parameters={}, source=None)
     traits = analyse(spec, Fraction(1))
     expansion = expand(traits, Fraction(1), degree, 512 if traits.breakpoints else 256, None)
-    return expand_network(spec, traits, expansion, CompileOptions("tested", depth=depth), degree)
+
+    def again(outer: int, bits: int) -> HermiteExpansion:
+        return expand(traits, Fraction(1), 0, outer, bits)
+
+    first = Layered(spec, traits, expansion, again)
+    return expand_network(first, CompileOptions("tested", depth=depth), degree)
 
 
 def statement_of(layers: tuple[NetworkLayer, ...], degree: int) -> tuple[dict[str, Any], NetworkExpansion]:
@@ -129,6 +142,7 @@ def test_dropped_outer_terms_are_inside_the_bound() -> None:
     for layer in layers:
         dot = layer.expansion.kappa_dot
         assert dot is not None
+        assert isinstance(layer.expansion, HermiteExpansion)
         expansion = replace(layer.expansion, kappa=_cut(layer.expansion.kappa), kappa_dot=_cut(dot))
         cut.append(NetworkLayer(layer.variance, layer.traits, expansion))
     composed, whole = compose(cut, 5, 7), compose(layers, 5, 7)

@@ -14,9 +14,11 @@ from mpmath import mpf
 import kernelc
 from kernelc.kernel import Kernel
 from kernelc.pipeline import check
-from tests.composition.layers import erf, hard_tanh, network, relu, step
+from tests.composition.layers import erf, hard_tanh, network, normalized_gaussian, relu, step
 from tests.pipeline.loading import load
 
+#: What is compiled for other norms is tested elsewhere: as little of it as possible.
+_NORMS = "99/100,101/100"
 _RHOS = (-1.0, -0.999, -0.5, 0.0, 0.7, 0.99, 0.9999999, 1.0)
 
 
@@ -24,8 +26,9 @@ _RHOS = (-1.0, -0.999, -0.5, 0.0, 0.7, 0.99, 0.9999999, 1.0)
 def kernels() -> dict[str, Kernel]:
     return {
         "relu": kernelc.compile("Max(t, 0)", name="relu", degree=20, depth=10),
-        "erf": kernelc.compile("erf(t)", name="erf", degree=20, depth=3),
-        "hard_tanh": kernelc.compile("Max(-1, Min(1, t))", name="hard_tanh", degree=20, depth=2),
+        "erf": kernelc.compile("erf(t)", name="erf", degree=20, depth=3, norms=_NORMS),
+        "hard_tanh": kernelc.compile("Max(-1, Min(1, t))", name="hard_tanh", degree=20, depth=2, norms=_NORMS),
+        "normalized_gaussian": kernelc.compile(dual="exp(rho - 1)", name="normalized_gaussian", degree=20, depth=3),
         "step": kernelc.compile("Heaviside(t)", name="step", degree=20, depth=2),
     }
 
@@ -38,7 +41,12 @@ def modules(kernels: dict[str, Kernel], tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.parametrize(
     ("name", "layer", "depth", "error"),
-    [("relu", relu, 10, 1e-12), ("erf", erf, 3, 1e-14), ("hard_tanh", hard_tanh, 2, 2e-13)],
+    [
+        ("relu", relu, 10, 1e-12),
+        ("erf", erf, 3, 1e-14),
+        ("normalized_gaussian", normalized_gaussian, 3, 1e-14),
+        ("hard_tanh", hard_tanh, 2, 2e-13),
+    ],
 )
 def test_network_kappa_is_the_composed_kernel(
     modules: dict[str, ModuleType], name: str, layer: object, depth: int, error: float
@@ -133,12 +141,17 @@ def test_the_report_shows_the_network(kernels: dict[str, Kernel]) -> None:
 
 
 def test_without_a_depth_there_is_none_of_it(tmp_path: Path) -> None:
-    kernel = kernelc.compile("erf(t)", name="k", degree=5)
+    kernel = kernelc.compile("Max(t, 0)", name="k", degree=5)
     assert "network" not in kernel.certificate
     assert "depth" not in kernel.certificate["request"]
     assert kernel.network_coefficients is None
     module = load(kernel, tmp_path)
     assert not [name for name in (*dir(module), *kernel.module.files) if "network_" in name or "deep" in name]
+
+
+def test_a_dual_kernel_of_many_variances_takes_no_depth() -> None:
+    with pytest.raises(kernelc.InputError, match="give this one in rho"):
+        kernelc.compile(dual="exp(q12 - (q11 + q22)/2)", name="k", depth=2)
 
 
 @pytest.mark.parametrize("depth", [0, -1, 33, True, 2.0, "2"])

@@ -18,7 +18,7 @@ def emitted(name: str, formula: str | None = None) -> ModuleType:
     """`generated.NAME`, or the module of `formula` compiled now."""
     if formula is None:
         return importlib.import_module(f"generated.{name}")
-    return load(kernelc.compile(formula, name=name, degree=16), Path(tempfile.mkdtemp()))
+    return load(kernelc.compile(formula, name=name, degree=16, norms="99/100,101/100"), Path(tempfile.mkdtemp()))
 
 
 def available(name: str, formula: str | None) -> bool:
