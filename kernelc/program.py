@@ -184,8 +184,10 @@ class NormProgram:
     """T(s1, s2, theta) and Tdot for standard deviations s in `norms` = (low, high), ends included.
 
     x(s) = stretch log(s + shift) - offset. `hermite[k]`: Chebyshev coefficients of a_k(s) / sqrt(E[sigma(s Z)^2]).
-    `dual` and `dual_dot` are normalized by the square roots of both moments; None: no table (`dual_dot` also
-    where Tdot is refused).
+    `aligned`: T at theta = 0 as a symmetric matrix like a layer of `NormTensor`, None where there are no tables of
+    T. `dual_dot` is None where Tdot is refused. `dual` is None where T is the integral of Tdot:
+    dT / dtheta = -s1 s2 Tdot sin(theta), T = a_0(s1) a_0(s2) at theta = pi / 2.
+    All are normalized by the square roots of both moments.
     """
 
     norms: tuple[float, float]
@@ -195,6 +197,7 @@ class NormProgram:
     moment: NormMoment
     slope_moment: NormMoment | None
     hermite: tuple[tuple[float, ...], ...]
+    aligned: tuple[tuple[float, ...], ...] | None
     dual: NormTensor | None
     dual_dot: NormTensor | None
 
