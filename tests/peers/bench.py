@@ -1,9 +1,10 @@
 """kernelc and neural-tangents side by side, in one run: `python -m tests.peers.bench`.
 
 Accuracy against the stored references of 30 digits; time and peak memory of the NTK matrix of n rows with itself,
-the best of k repeats, the two sides taking turns. One process a side and a case; whichever waits is idle. Rows have one
-norm, and w_std keeps every layer at the compiled variance. Where the peer has no closed form it runs its
-`ElementwiseNumerical` with 25 nodes, on fewer rows (its memory is some 600 results there).
+the best of k repeats, the two sides taking turns in processes of their own (whichever waits is idle). Rows have one
+norm, and w_std keeps every layer at the compiled variance, unless --spread asks for norms from 1/2 to 2. Where the
+peer has no closed form it runs its `ElementwiseNumerical` with 25 nodes, on fewer rows (it needs the memory of some 600
+results there).
 
 Prints Markdown: the machine, a table of errors, a table of times. Options: --rows, --numerical-rows, --columns,
 --repeats, --env FOLDER (default: in the user's cache), names of activations.
@@ -51,6 +52,7 @@ class Options:
     numerical_rows: int
     columns: int
     repeats: int
+    spread: bool
     environment: Path
     cases: tuple[Case, ...]
 
@@ -156,7 +158,7 @@ def timed(
     """Best time and largest memory of either side, taking turns."""
     module_folder = compiled(case, folder)
     moment = json.loads((module_folder / case.name / "certificate.json").read_text(encoding="utf-8"))["kappa"]["moment"]
-    w_std = 1.0 if depth == 1 else float(moment) ** -0.5
+    w_std = 1.0 if depth == 1 or options.spread else float(moment) ** -0.5
     rows = options.rows if case.numerical is None else options.numerical_rows
     request = {
         "do": "prepare",
@@ -165,7 +167,7 @@ def timed(
         "dtype": dtype,
         "depth": depth,
         "w_std": w_std,
-        "radius": 1.0 / w_std,
+        "radii": [0.5, 2.0] if options.spread else [1.0 / w_std, 1.0 / w_std],
         "rows": rows,
         "columns": options.columns,
     }
@@ -231,13 +233,14 @@ def parsed(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--numerical-rows", type=int, default=500)
     parser.add_argument("--columns", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--spread", action="store_true", help="rows of norms from 1/2 to 2, w_std = 1")
     parser.add_argument("--env", type=Path, default=default_folder())
     parser.add_argument("names", nargs="*", metavar="NAME")
     found = parser.parse_args(arguments)
     if unknown := sorted(set(found.names) - set(BY_NAME)):
         parser.error(f"unknown activation {unknown[0]}; there are: {', '.join(BY_NAME)}")
     cases = tuple(case for case in CASES if not found.names or case.name in found.names)
-    return Options(found.rows, found.numerical_rows, found.columns, found.repeats, found.env, cases)
+    return Options(found.rows, found.numerical_rows, found.columns, found.repeats, found.spread, found.env, cases)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -44,9 +44,10 @@ def measured(call: Callable[[], np.ndarray]) -> dict[str, float]:
 
 
 def rows(request: dict[str, Any]) -> np.ndarray:
-    """Seeded rows on the sphere of the radius asked for."""
+    """Seeded rows, their norms evenly spread over the radii asked for."""
     x = np.random.default_rng(1).standard_normal((request["rows"], request["columns"]))
-    x *= request["radius"] / np.linalg.norm(x, axis=1, keepdims=True)
+    low, high = request["radii"]
+    x *= (np.linspace(low, high, request["rows"]) / np.linalg.norm(x, axis=1))[:, None]
     return x.astype(request["dtype"])
 
 

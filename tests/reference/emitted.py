@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType
 
 import kernelc
-from kernelc.gallery import GALLERY
 from tests.pipeline.loading import load
 
 
@@ -19,8 +18,3 @@ def emitted(name: str, formula: str | None = None) -> ModuleType:
     if formula is None:
         return importlib.import_module(f"generated.{name}")
     return load(kernelc.compile(formula, name=name, degree=16, norms="99/100,101/100"), Path(tempfile.mkdtemp()))
-
-
-def available(name: str, formula: str | None) -> bool:
-    """Whether there is a formula for it."""
-    return formula is not None or name in GALLERY
