@@ -219,6 +219,7 @@ class KernelProgram:
     `kappa_dot` is None exactly where `derivative_refused` holds the reason. `homogeneous_degree` p:
     T(q11, q12, q22) = (sqrt(q11 q22) / variance)^p kappa(rho) holds for every variance (None: only
     q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived.
+    `breakpoints`: where sigma is not analytic.
     `norms`: tables of both for a range of norms, where sigma is not homogeneous. `network`: the composed
     kernels of a deep network, where a depth was asked for.
 
@@ -235,3 +236,4 @@ class KernelProgram:
     closed_form: ClosedFormProgram | None = None
     norms: NormProgram | None = None
     network: NetworkProgram | None = None
+    breakpoints: tuple[float, ...] = ()

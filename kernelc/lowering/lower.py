@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kernelc.model import (
+    ActivationTraits,
     Ball,
     CertifiedKernel,
     CompileOptions,
@@ -54,7 +55,13 @@ def lower(
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
         norms=norms,
         network=None if network is None else _network(kernel, network),
+        breakpoints=_breakpoints(traits),
     )
+
+
+def _breakpoints(traits: Traits) -> tuple[float, ...]:
+    """Where sigma is not analytic; nothing is known of it where a dual kernel is given."""
+    return tuple(sorted(map(float, traits.breakpoints))) if isinstance(traits, ActivationTraits) else ()
 
 
 def _network(kernel: CertifiedKernel, direct: NetworkDirect) -> NetworkProgram:

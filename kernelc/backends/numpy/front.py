@@ -168,7 +168,7 @@ def nngp(
     Raises:
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, $closed, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
+    return kernel_matrix(TABLES, $closed, $norms, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
 def ntk(
@@ -189,7 +189,7 @@ def ntk(
         RefusedError: (a ValueError) where sigma' is not square integrable: the NTK is infinite at x = y.
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, $closed, "ntk", x1, x2, (depth, w_std, b_std), out, progress)
+    return kernel_matrix(TABLES, $closed, $norms, "ntk", x1, x2, (depth, w_std, b_std), out, progress)
 
 
 class Sketch(FeatureSketch):

@@ -26,6 +26,7 @@ RUNTIME_FILES = (
     "_layers.py",
     "_lowrank.py",
     "_networks.py",
+    "_normroads.py",
     "_norms.py",
     "_pairs.py",
     "_plan.py",

@@ -26,8 +26,10 @@ from ._layers import (
     row_scales,
     row_state,
 )
+from ._norms import NormTables
+from ._pairs import ClosedPairs
 from ._roads import Road
-from ._sources import CompiledSource, Side, Source, closed_source
+from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source
 from ._tiles import TilePlan, bind_layers, pad_rows
 
 #: Rows of each side whose pairs show where most angles lie, and by how much that range is widened.
@@ -47,7 +49,13 @@ class Rows:
 
 
 def make_plan(
-    tables: KernelTables, closed: Closed | None, network: Network, first: Rows, second: Rows, dtype: np.dtype[Any]
+    tables: KernelTables,
+    closed: Closed | None,
+    norms: NormTables | None,
+    network: Network,
+    first: Rows,
+    second: Rows,
+    dtype: np.dtype[Any],
 ) -> tuple[TilePlan, DoubleArray]:
     """The plan of the tiles, and the diagonal of `first` with itself; `second` is `first` for a Gram matrix.
 
@@ -58,7 +66,7 @@ def make_plan(
     if network.tangent:
         derivative(tables)
     sides = (first,) if second is first else (first, second)
-    source, reach = _source(tables, closed, network, sides, dtype)
+    source, reach = _source(tables, closed, norms, network, sides, dtype)
     states = [row_state(tables, source, reach, network, side.name, side.values, dtype) for side in sides]
     moments = [
         diagonal(tables, source, side.name, state, network.bias, dtype)
@@ -68,9 +76,14 @@ def make_plan(
 
 
 def _source(
-    tables: KernelTables, closed: Closed | None, network: Network, sides: tuple[Rows, ...], dtype: np.dtype[Any]
+    tables: KernelTables,
+    closed: Closed | None,
+    norms: NormTables | None,
+    network: Network,
+    sides: tuple[Rows, ...],
+    dtype: np.dtype[Any],
 ) -> tuple[Source, Reach | None]:
-    """The compiled tables where they serve every row and layer, else the closed form."""
+    """The compiled tables where they serve every row and layer, else the closed form, else tables of norms."""
     compiled = CompiledSource(tables)
     if tables.homogeneous_degree is not None:
         return compiled, None
@@ -82,9 +95,11 @@ def _source(
         reach = Reach(
             math.sqrt(low), math.sqrt(high), closed[0].at_origin, "its closed form is not known to hold beyond"
         )
-        return closed_source(tables, *closed), reach
-    for side, (norms, _) in zip(sides, scales, strict=True):
-        refuse_other_variances(tables, side.name, norms, network.depth, network.weight, network.bias, dtype)
+        return ClosedSource(ClosedPairs(*closed, tables.breakpoints)), reach
+    if norms is not None and norms.dual is not None and (norms.dual_dot is not None or not network.tangent):
+        return NormSource(tables, norms), Reach(*norms.norms, False, "recompile with --norms LOW,HIGH to widen this")
+    for side, (lengths, _) in zip(sides, scales, strict=True):
+        refuse_other_variances(tables, side.name, lengths, network.depth, network.weight, network.bias, dtype)
     return compiled, None
 
 
