@@ -81,6 +81,7 @@ class Pipeline(Protocol):
         precision: int | None,
         norms: str,
         backends: tuple[str, ...],
+        depth: int,
         progress: Progress,
     ) -> CompiledKernel:
         """Compile one activation."""
@@ -144,6 +145,9 @@ def command_line(context: click.Context) -> None:
 @click.option("--variance", default="1", show_default=True, help="Variance q at which kappa is compiled.")
 @click.option("--degree", type=int, help="Last kept degree of the power series.")
 @click.option("--tol", type=float, help="Choose the degree so that kappa's truncation bound is at most this.")
+@click.option(
+    "--depth", type=int, default=1, show_default=True, help="Add NNGP and NTK of this many hidden layers as one series."
+)
 @click.option("--backend", "backends", multiple=True, help="Backend to print for; may be repeated.  [default: all]")
 @click.option("--precision", type=int, metavar="BITS", help="Least working precision in bits.  [default: chosen]")
 @click.option(
@@ -165,6 +169,7 @@ def compile_command(
     variance: str,
     degree: int | None,
     tol: float | None,
+    depth: int,
     backends: tuple[str, ...],
     precision: int | None,
     norms: str,
@@ -196,6 +201,7 @@ def compile_command(
             precision=precision,
             norms=norms,
             backends=tuple(dict.fromkeys(backends)) or _BACKENDS,
+            depth=depth,
             progress=progress,
         )
 
@@ -376,6 +382,7 @@ def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress],
             precision=None,
             norms=_DEFAULT_NORMS,
             backends=_BACKENDS,
+            depth=1,
             progress=PartialProgress(progress, name, *share),
         )
 

@@ -11,6 +11,9 @@ from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
 
 WIDTH = 100
 
+#: Of modules compiled with a depth.
+NETWORK_FUNCTIONS = ("network_kappa", "network_series")
+NETWORK_CONSTANTS = ("NETWORK_COEFFICIENTS",)
 #: Public functions of every generated module, in the order in which they are documented.
 FUNCTIONS = (
     "kappa",
@@ -45,11 +48,11 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-${closed_import}from ._dual import evaluate_dual, evaluate_dual_dot
+${closed_import}${network_import}from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
 from ._features import FeatureSketch, compute_features, compute_plan
 from ._inputs import RefusedError
-from ._networks import kernel_matrix
+${network_tables}from ._networks import kernel_matrix
 ${norms_import}from ._plan import Plan
 from ._tables import TABLES
 
@@ -267,6 +270,54 @@ def plan(
 ''')
 
 
+_NETWORK = Template('''
+
+#: Coefficients of the power series of the $depth-layer "nngp" and "ntk", degree 0 first: float64, read-only;
+#: None where the NTK is refused.
+NETWORK_COEFFICIENTS: dict[str, npt.NDArray[np.float64] | None] = network_series_coefficients(NETWORK)
+
+
+def network_kappa(rho: npt.ArrayLike, *, kernel: str = "ntk") -> Any:
+    """NNGP or NTK of $depth hidden layers (w_std = 1, b_std = 0) of two inputs at correlation rho.
+
+    By the best evaluation there is. $scope
+
+    Args:
+        rho: as for `kappa`. kernel: "nngp" or "ntk".
+
+    Returns:
+        As `kappa`; exact at rho = 1.
+
+    Raises:
+        RefusedError: (a ValueError) for an NTK that is infinite at rho = 1.
+        ValueError: naming the argument.
+
+    Error: CERTIFICATE["network"][kernel]["direct"].
+    """
+    return evaluate_direct(network_dual(NETWORK, kernel), "rho", rho)
+
+
+def network_series(rho: npt.ArrayLike, *, kernel: str = "ntk") -> Any:
+    """The truncated power series of `network_kappa`: the one that the certificate bounds.
+
+    Arguments, result and errors are those of `network_kappa`. Error: CERTIFICATE["network"][kernel]["total_bound"].
+    """
+    return evaluate_series(network_dual(NETWORK, kernel), "rho", rho)
+''')
+
+
+def _network(program: KernelProgram) -> str:
+    """The functions of a deep network's composed kernels, where a depth was asked for."""
+    network = program.network
+    if network is None:
+        return ""
+    scope = f"Both inputs have squared norm {program.variance!r}."
+    if program.homogeneous_degree is not None:
+        power = program.homogeneous_degree**network.depth
+        scope += f" Other norms: times (|x| |y| / {program.variance!r})^p with p = {power!r}."
+    return _NETWORK.substitute(depth=network.depth, scope=scope)
+
+
 def _comment(text: str) -> list[str]:
     """`text` as comment lines, printable ASCII alone: it may hold what a stranger typed."""
     plain = text.encode("unicode_escape").decode("ascii")
@@ -353,7 +404,11 @@ def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
     dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
     length = 0 if dot is None else len(dot.series.coefficients)
-    exports = sorted(CONSTANTS) + sorted(CLASSES) + sorted(FUNCTIONS)
+    constants, functions = [*CONSTANTS], [*FUNCTIONS]
+    if program.network is not None:
+        constants += NETWORK_CONSTANTS
+        functions += NETWORK_FUNCTIONS
+    exports = sorted(constants) + sorted(CLASSES) + sorted(functions)
     body = _BODY.substitute(
         name=program.name,
         variance=repr(program.variance),
@@ -368,10 +423,19 @@ def render(program: KernelProgram) -> str:
         dual_reach=_dual_reach(program, None if form is None else form.dual),
         dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
+        network_import=""
+        if program.network is None
+        else "from ._deep import network_dual, network_series_coefficients\n",
+        network_tables="" if program.network is None else "from ._network_tables import NETWORK\n",
         norms_import="" if program.norms is None else "from ._norm_tables import NORMS\n",
         norms="None" if program.norms is None else "NORMS",
         closed="None" if form is None else "(DUAL, DUAL_DOT)",
         closed_dual="None" if form is None else "DUAL",
         closed_dual_dot="None" if form is None else "DUAL_DOT",
     )
-    return header(program, "dual kernel, NNGP and NTK.") + _bounds(program.provenance.statements) + body
+    return (
+        header(program, "dual kernel, NNGP and NTK.")
+        + _bounds(program.provenance.statements)
+        + body
+        + _network(program)
+    )
