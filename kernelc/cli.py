@@ -22,6 +22,7 @@ from kernelc._version import __version__
 from kernelc.deadline import TimeLimitReached, time_limit
 from kernelc.errors import CertificationError, InputError, KernelcError
 from kernelc.gallery import GALLERY, resolve
+from kernelc.program import BACKEND_NAMES
 from kernelc.progress import PartialProgress, Progress, for_terminal
 from kernelc.report.numbers import plain_text
 from kernelc.writer import certificate_text, check_target, compiled_names, load_certificate
@@ -31,7 +32,6 @@ DONE, CHECK_FAILED, REFUSED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 70, 130
 _DEFAULT_OUT = Path("generated")
 _DEFAULT_TIMEOUT_SECONDS = 600.0
 _LONGEST_MESSAGE = 800
-_BACKENDS = ("numpy",)
 
 _Result = TypeVar("_Result")
 
@@ -177,7 +177,7 @@ def compile_command(
             degree=degree,
             tol=tol,
             precision=precision,
-            backends=tuple(dict.fromkeys(backends)) or _BACKENDS,
+            backends=tuple(dict.fromkeys(backends)) or BACKEND_NAMES,
             progress=progress,
         )
 
@@ -277,7 +277,7 @@ def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress],
             degree=None,
             tol=None,
             precision=None,
-            backends=_BACKENDS,
+            backends=BACKEND_NAMES,
             progress=PartialProgress(progress, name, *share),
         )
 

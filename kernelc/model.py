@@ -17,7 +17,7 @@ from typing import Any, Literal
 import sympy
 from flint import arb
 
-from kernelc.program import Evaluation, KernelProgram
+from kernelc.program import BACKEND_NAMES, Evaluation, KernelProgram
 
 #: The one free variable of every activation, whatever the user called it.
 VARIABLE = sympy.Symbol("t", real=True)
@@ -40,7 +40,7 @@ class CompileOptions:
     degree: int | None = None
     tol: float | None = None
     precision: int | None = None
-    backends: tuple[str, ...] = ("numpy",)
+    backends: tuple[str, ...] = BACKEND_NAMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from kernelc.kernel import Kernel
 from kernelc.lowering import lower
 from kernelc.model import ActivationSpec, ActivationTraits, CompileOptions, HermiteExpansion
 from kernelc.parse import check_name, from_sympy, parse_activation, parse_parameter_value
+from kernelc.program import BACKEND_NAMES
 from kernelc.progress import Progress, SilentProgress
 from kernelc.writer import load_certificate
 
@@ -52,7 +53,7 @@ def compile_activation(
     degree: int | None = None,
     tol: float | None = None,
     precision: int | None = None,
-    backends: tuple[str, ...] = ("numpy",),
+    backends: tuple[str, ...] = BACKEND_NAMES,
     progress: Progress | None = None,
 ) -> Kernel:
     """Compile an activation: parse, analyse, expand in balls, fit, certify, lower, emit. Writes nothing.

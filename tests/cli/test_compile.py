@@ -26,7 +26,7 @@ def test_compiles_writes_and_reports(run: Run, pipeline: StubPipeline, tmp_path:
             "degree": None,
             "tol": None,
             "precision": None,
-            "backends": ("numpy",),
+            "backends": ("numpy", "cupy"),
         }
     ]
 

@@ -30,7 +30,8 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-${closed_import}from ._dual import evaluate_dual, evaluate_dual_dot
+${closed_import}from ._dispatch import by_array
+from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
 from ._inputs import RefusedError
 from ._networks import kernel_matrix
@@ -49,6 +50,7 @@ COEFFICIENTS: npt.NDArray[np.float64] = full_coefficients(TABLES.kappa.series, $
 DERIVATIVE_COEFFICIENTS: npt.NDArray[np.float64] | None = $derivative_coefficients
 
 
+@by_array
 def kappa(rho: npt.ArrayLike) -> Any:
     """E[sigma(u) sigma(v)] for Var u = Var v = $variance and correlation rho, $kappa_method.
 
@@ -66,6 +68,7 @@ def kappa(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot(rho: npt.ArrayLike) -> Any:
     """E[sigma'(u) sigma'(v)] at correlation rho, $kappa_dot_method.
 
@@ -79,6 +82,7 @@ def kappa_dot(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def kappa_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa, of degree $degree: the one that the certificate bounds.
 
@@ -87,6 +91,7 @@ def kappa_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa_dot: the one that the certificate bounds.
 
@@ -95,6 +100,7 @@ def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """T(q11, q12, q22) = E[sigma(u) sigma(v)] for a centred Gaussian pair with these covariances.
 
@@ -112,6 +118,7 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     return evaluate_dual(TABLES, $closed_dual, q11, q12, q22)
 
 
+@by_array
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, arguments as in `dual`.
 
@@ -124,6 +131,7 @@ def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     return evaluate_dual_dot(TABLES, $closed_dual_dot, q11, q12, q22)
 
 
+@by_array
 def nngp(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,
@@ -149,6 +157,7 @@ def nngp(
     return kernel_matrix(TABLES, "nngp", x1, x2, depth, w_std, b_std)
 
 
+@by_array
 def ntk(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,

@@ -15,6 +15,7 @@ _NUMERICS = "kernelc.numerics"
 RUNTIME_FILES = (
     "_bundles.py",
     "_closed.py",
+    "_dispatch.py",
     "_dual.py",
     "_evaluation.py",
     "_inputs.py",

@@ -48,18 +48,26 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class RowState:
-    """The path of one set of rows through the layers, all of float64.
+class RowPath:
+    """What the norms of one set of rows decide about its path through the layers, all of float64 and (n,).
 
-    `unit` (n, d or d + 1): the inputs with their bias as unit vectors, and `source` the inputs
-    themselves. `angles[l]` (n,): phi of hidden layer l + 1 for all but the last; `last` (n,):
-    w (s^2 / q)^(p/2) of the last hidden layer.
+    `angles[l]`: phi of hidden layer l + 1 for all but the last; `last`: w (s^2 / q)^(p/2) of the last
+    hidden layer. `scales`: |(w x, b)|; `shrink`: a power of two that brings (x, b / w) near length 1.
     """
+
+    angles: tuple[DoubleArray, ...]
+    last: DoubleArray
+    scales: DoubleArray
+    shrink: DoubleArray
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """One set of rows: `unit` (n, d or d + 1), the inputs with their bias as unit vectors; the inputs; their path."""
 
     unit: FloatArray
     source: Source
-    angles: tuple[DoubleArray, ...]
-    last: DoubleArray
+    path: RowPath
 
 
 def row_norms(rows: FloatArray) -> DoubleArray:
@@ -75,18 +83,24 @@ def row_norms(rows: FloatArray) -> DoubleArray:
     return norms
 
 
+def unit_factors(norms: DoubleArray, scales: DoubleArray, w_std: float) -> tuple[DoubleArray, DoubleArray]:
+    """peak and factor (n,) with w x / |(w x, b)| = x / peak * factor, no step of which overflows."""
+    share = np.divide(w_std * norms, scales, out=np.zeros_like(norms), where=scales > 0.0)
+    safe = np.where(norms > 0.0, norms, 1.0)
+    peak = np.where(safe < _SAFE_LOW, safe, 1.0)
+    return peak, share / (safe / peak)
+
+
 def _unit_rows(rows: FloatArray, norms: DoubleArray, scales: DoubleArray, w_std: float, b_std: float) -> FloatArray:
     """(w x, b) / |(w x, b)| for each row, in the dtype of `rows`; zero rows without a bias stay zero."""
     n, d = rows.shape
     unit = np.zeros((n, d + (b_std > 0.0)), dtype=rows.dtype)
-    factor = np.divide(w_std * norms, scales, out=np.zeros(n), where=scales > 0.0)
-    safe = np.where(norms > 0.0, norms, 1.0)
-    peak = np.ones(n) if float(safe.min()) > _SAFE_LOW else np.where(safe < _SAFE_LOW, safe, 1.0)
+    peak, factor = unit_factors(norms, scales, w_std)
     block = max(1, 2**18 // d)
     for start in range(0, n, block):
         part = slice(start, start + block)
         wide = rows[part] / peak[part, None]
-        unit[part, :d] = wide * (factor[part] / (safe[part] / peak[part]))[:, None]
+        unit[part, :d] = wide * factor[part, None]
     if b_std > 0.0:
         unit[:, d] = b_std / scales
     return unit
@@ -125,15 +139,14 @@ def _refuse_other_depths(tables: KernelTables, w_std: float, b_std: float, dtype
         ) from None
 
 
-def row_state(
-    tables: KernelTables, name: str, rows: FloatArray, depth: int, w_std: float, b_std: float, dtype: np.dtype[Any]
-) -> RowState:
+def row_path(
+    tables: KernelTables, name: str, norms: DoubleArray, depth: int, w_std: float, b_std: float, dtype: np.dtype[Any]
+) -> RowPath:
     """Carry each row's variance exactly through `depth` hidden layers.
 
     Raises:
         ValueError: naming `name` or `depth`, where the tables do not hold at a variance that is met.
     """
-    norms = row_norms(rows)
     degree = tables.homogeneous_degree
     if degree is None:
         _refuse_other_norms(tables, name, norms, w_std, b_std, dtype)
@@ -146,7 +159,6 @@ def row_state(
             f"{name}: row {int(scales.argmin())} is zero, where {tables.name} depends on sigma(0), which was not "
             "compiled; drop zero rows or give b_std > 0"
         )
-    unit = _unit_rows(rows.astype(dtype, copy=False), norms, scales, w_std, b_std)
     angles: list[DoubleArray] = []
     with np.errstate(over="ignore", under="ignore"):
         last = w_std * (scales / math.sqrt(tables.variance)) ** power
@@ -155,12 +167,25 @@ def row_state(
             angles.append(np.arctan2(b_std, alpha) if b_std > 0.0 else np.zeros_like(alpha))
             last = w_std * (np.hypot(alpha, b_std) / math.sqrt(tables.variance)) ** power
     exponents = np.frexp(np.where(scales > 0.0, scales / w_std, 1.0))[1]
-    source = Source(rows, np.ldexp(1.0, -exponents), b_std / w_std)
-    return RowState(unit, source, tuple(angles), last)
+    return RowPath(tuple(angles), last, scales, np.ldexp(1.0, -exponents))
+
+
+def row_state(
+    tables: KernelTables, name: str, rows: FloatArray, depth: int, w_std: float, b_std: float, dtype: np.dtype[Any]
+) -> RowState:
+    """The rows as unit vectors, and their path.
+
+    Raises:
+        ValueError: as `row_path`.
+    """
+    norms = row_norms(rows)
+    path = row_path(tables, name, norms, depth, w_std, b_std, dtype)
+    unit = _unit_rows(rows.astype(dtype, copy=False), norms, path.scales, w_std, b_std)
+    return RowState(unit, Source(rows, path.shrink, b_std / w_std), path)
 
 
 def diagonal(
-    tables: KernelTables, name: str, state: RowState, b_std: float, slope_at_one: float | None, dtype: np.dtype[Any]
+    tables: KernelTables, name: str, path: RowPath, b_std: float, slope_at_one: float | None, dtype: np.dtype[Any]
 ) -> DoubleArray:
     """K_L(x, x), or Theta_L(x, x) where kappa_dot(1) is given, of each row, from the moments alone.
 
@@ -169,11 +194,11 @@ def diagonal(
     """
     at_one = tables.kappa.at_one
     gain = 0.0 if slope_at_one is None else tables.variance * slope_at_one
-    ratio = np.ones_like(state.last)
+    ratio = np.ones_like(path.last)
     with np.errstate(all="ignore"):
-        for angle in state.angles:
+        for angle in path.angles:
             ratio = 1.0 + np.cos(angle) ** 2 * (gain / at_one) * ratio
-        values: DoubleArray = state.last**2 * (at_one + gain * ratio) + b_std**2
+        values: DoubleArray = path.last**2 * (at_one + gain * ratio) + b_std**2
     largest = float(np.finfo(dtype).max)
     if not bool((values <= largest).all()):
         row = int(np.flatnonzero(~(values <= largest))[0])

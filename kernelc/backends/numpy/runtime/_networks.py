@@ -132,9 +132,9 @@ def kernel_matrix(
     left = row_state(tables, "x1", first, layers, weight, bias, dtype)
     right = left if symmetric else row_state(tables, "x2", second, layers, weight, bias, dtype)
     at_one = None if slope is None else slope.at_one
-    moments = diagonal(tables, "x1", left, bias, at_one, dtype)
+    moments = diagonal(tables, "x1", left.path, bias, at_one, dtype)
     if not symmetric:
-        diagonal(tables, "x2", right, bias, at_one, dtype)
+        diagonal(tables, "x2", right.path, bias, at_one, dtype)
     plan = _plan(tables, kernel, left, right, bias, dtype)
     output = _Output(np.empty((len(first), len(second)), dtype), symmetric)
     _run(plan, _jobs(len(first), len(second), symmetric), output)
@@ -157,7 +157,7 @@ def _plan(
     direct, drop = trimmed(tables.kappa.direct, dtype), trimmed(tables.drop, dtype)
     angular = any(isinstance(table, ThetaTable) for table in (direct, *slope))
     together = isinstance(drop, ThetaTable)
-    layers, last = bind_layers(left, right, dtype)
+    layers, last = bind_layers(left.path, right.path, dtype)
     padded = pad_rows(left.unit)
     return TilePlan(
         ends=bundle((direct, *slope), dtype),

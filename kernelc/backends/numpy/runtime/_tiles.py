@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ._bundles import Bundle, evaluate_bundle
 from ._evaluation import Parity, Scratch, ThetaTable
 from ._inputs import DoubleArray, FloatArray
-from ._layers import RowState, Source, common_value
+from ._layers import RowPath, Source, common_value
 
 #: A tile's rows job[0]:job[1] and columns job[2]:job[3].
 Job = tuple[int, int, int, int]
@@ -133,7 +133,7 @@ def _weights(left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]) -> Wei
     return Weights(1.0, left.astype(dtype), right.astype(dtype))
 
 
-def bind_layers(left: RowState, right: RowState, dtype: np.dtype[Any]) -> tuple[tuple[Layer, ...], Weights]:
+def bind_layers(left: RowPath, right: RowPath, dtype: np.dtype[Any]) -> tuple[tuple[Layer, ...], Weights]:
     """The layers as the tiles need them, from the paths of both sets of rows."""
     layers = []
     for one, other in zip(left.angles, right.angles, strict=True):

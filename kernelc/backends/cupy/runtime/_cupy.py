@@ -1,0 +1,268 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates with the cupy backend.
+"""The functions of the package for CuPy arrays: a matrix product by cuBLAS, then one kernel that passes over it once.
+
+Everything is launched on the current stream. The host waits once in a call: `nngp` and `ntk` for the rows'
+norms, on which every refusal depends, before the product and the kernel are launched; the elementwise
+functions for one flag, after their only kernel. What is refused is refused by the code that refuses it for
+NumPy arrays. `_kernels.cu`, which CuPy compiles at first use and keeps, holds the kernels.
+
+Part of generated packages with the cupy backend, copied verbatim; it needs NumPy and CuPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, SupportsFloat, SupportsIndex
+
+import cupy
+import numpy as np
+
+from ._dispatch import on_device
+from ._evaluation import ThetaTable, derivative
+from ._inputs import DoubleArray, as_depth, as_scale, float_type, require_rows
+from ._layers import RowPath, diagonal, row_path, unit_factors
+from ._tables import TABLES
+
+#: As in `_kernels.cu`: threads that share a row, a tile's side, the threads that share a tile.
+_LANES, _TILE, _TILE_THREADS = 64, 64, 256
+
+#: Threads a block and blocks at most of the elementwise kernels, which stride over their entries.
+_THREADS, _BLOCKS = 256, 8192
+
+_SINGLE = np.dtype(np.float32)
+
+
+@cache
+def _kernel(name: str, *options: str) -> Any:
+    """A kernel of `_kernels.cu`; without contraction of a * b + c where a closed form depends on its rounding."""
+    source = Path(__file__).with_name("_kernels.cu").read_text(encoding="utf-8")
+    return cupy.RawModule(code=source, options=options).get_function(name)
+
+
+def _kernel_of(name: str, dtype: np.dtype[Any]) -> Any:
+    return _kernel(name, "--fmad=false", f"-DSINGLE={int(dtype == _SINGLE)}")
+
+
+def _as_floats(name: str, value: Any) -> Any:
+    """`value` as a contiguous float32 or float64 CuPy array; a number becomes one.
+
+    Raises:
+        ValueError: naming `name`, for complex data, and for arrays that are on the host.
+    """
+    if not on_device(value):
+        if np.ndim(value):
+            raise ValueError(f"{name}: expected a CuPy array beside the CuPy arrays, got {type(value).__name__}")
+        value = cupy.asarray(value)
+    return cupy.ascontiguousarray(value.astype(float_type(name, value.dtype), copy=False))
+
+
+def _host(name: str, *arguments: Any) -> Any:
+    """The package's own function on NumPy arrays: it says what is wrong with them."""
+    function = getattr(importlib.import_module(__package__), name)
+    return function(*(cupy.asnumpy(argument) for argument in arguments))
+
+
+def _blocks(entries: int) -> int:
+    return max(1, min(_BLOCKS, -(-entries // _THREADS)))
+
+
+def _values(name: str, which: int, rho: Any) -> Any:
+    """One of the four functions of rho; `which` as in `_kernels.cu`."""
+    checked = _as_floats("rho", rho)
+    out, bad = cupy.empty_like(checked), cupy.zeros(1, np.int32)
+    if checked.size:
+        arguments = (checked, out, np.uint64(checked.size), np.int32(which), bad)
+        _kernel_of("values", checked.dtype)((_blocks(checked.size),), (_THREADS,), arguments)
+        if int(bad.get()[0]):
+            return cupy.asarray(_host(name, rho))
+    return out
+
+
+def kappa(rho: Any) -> Any:
+    """`kappa` of the package for a CuPy array."""
+    return _values("kappa", 0, rho)
+
+
+def kappa_dot(rho: Any) -> Any:
+    """`kappa_dot` of the package for a CuPy array."""
+    derivative(TABLES)
+    return _values("kappa_dot", 1, rho)
+
+
+def kappa_series(rho: Any) -> Any:
+    """`kappa_series` of the package for a CuPy array."""
+    return _values("kappa_series", 2, rho)
+
+
+def kappa_dot_series(rho: Any) -> Any:
+    """`kappa_dot_series` of the package for a CuPy array."""
+    derivative(TABLES)
+    return _values("kappa_dot_series", 3, rho)
+
+
+def _duals(name: str, slope: bool, q11: Any, q12: Any, q22: Any) -> Any:
+    """T or Tdot, computed in float64 and returned in the dtype of the arguments."""
+    arrays = [_as_floats(*pair) for pair in (("q11", q11), ("q12", q12), ("q22", q22))]
+    dtype = np.result_type(*(array.dtype for array in arrays))
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        return _host(name, q11, q12, q22)
+    wide = [cupy.ascontiguousarray(cupy.broadcast_to(array.astype(np.float64), shape)) for array in arrays]
+    out, bad = cupy.empty(shape, np.float64), cupy.zeros(1, np.int32)
+    limits = np.finfo(dtype)
+    if out.size:
+        numbers = (np.uint64(out.size), np.int32(slope), np.float64(limits.eps), np.float64(limits.max))
+        kernel = _kernel_of("duals", np.dtype(np.float64))
+        kernel((_blocks(out.size),), (_THREADS,), (*wide, out, *numbers, bad))
+        if int(bad.get()[0]):
+            return cupy.asarray(_host(name, q11, q12, q22))
+    return out.astype(dtype, copy=False)
+
+
+def dual(q11: Any, q12: Any, q22: Any) -> Any:
+    """`dual` of the package for CuPy arrays."""
+    return _duals("dual", False, q11, q12, q22)
+
+
+def dual_dot(q11: Any, q12: Any, q22: Any) -> Any:
+    """`dual_dot` of the package for CuPy arrays."""
+    derivative(TABLES)
+    return _duals("dual_dot", True, q11, q12, q22)
+
+
+def nngp(
+    x1: Any, x2: Any = None, *, depth: SupportsIndex = 1, w_std: SupportsFloat = 1.0, b_std: SupportsFloat = 0.0
+) -> Any:
+    """`nngp` of the package for CuPy arrays."""
+    return _kernel_matrix("nngp", x1, x2, depth, w_std, b_std)
+
+
+def ntk(
+    x1: Any, x2: Any = None, *, depth: SupportsIndex = 1, w_std: SupportsFloat = 1.0, b_std: SupportsFloat = 0.0
+) -> Any:
+    """`ntk` of the package for CuPy arrays."""
+    return _kernel_matrix("ntk", x1, x2, depth, w_std, b_std)
+
+
+def _as_rows(name: str, value: Any) -> Any:
+    rows = _as_floats(name, value)
+    require_rows(name, rows.shape)
+    return rows
+
+
+def _norms(names: tuple[str, ...], matrices: list[Any]) -> list[DoubleArray]:
+    """Each row's norm, on the host: the one point at which a kernel matrix waits for the device.
+
+    Raises:
+        ValueError: naming the matrix that holds NaN or infinity.
+    """
+    counts = [len(rows) for rows in matrices]
+    norms = cupy.empty(sum(counts), np.float64)
+    start = 0
+    for rows, count in zip(matrices, counts, strict=True):
+        arguments = (rows, np.int32(count), np.int32(rows.shape[1]), norms[start : start + count])
+        _kernel_of("row_norms", rows.dtype)((count,), (_LANES,), arguments)
+        start += count
+    parts: list[DoubleArray] = np.split(norms.get(), np.cumsum(counts)[:-1])
+    for name, part in zip(names, parts, strict=True):
+        if bool(np.isnan(part).any()):
+            raise ValueError(f"{name}: contains NaN or infinity")
+    return parts
+
+
+class _Side:
+    """One set of rows on the device: as unit vectors, as they came, and their path through the layers."""
+
+    def __init__(
+        self, rows: Any, norms: DoubleArray, path: RowPath, w_std: float, b_std: float, angular: bool, dtype: Any
+    ) -> None:
+        n, d = rows.shape
+        self.rows = rows.astype(dtype, copy=False)
+        numbers = np.stack([*unit_factors(norms, path.scales, w_std), np.zeros(n), path.shrink])
+        if b_std > 0.0:
+            numbers[2] = b_std / path.scales
+        uploaded = cupy.asarray(numbers)
+        self.shrink = uploaded[3]
+        biased = int(b_std > 0.0)
+        self.unit = cupy.empty((n, d + biased), dtype)
+        arguments = (self.rows, np.int32(n), np.int32(d), np.int32(biased), uploaded, self.unit)
+        _kernel_of("unit_rows", dtype)((n,), (_LANES,), arguments)
+        turns = [angle / 2 if angular else np.sin(angle) for angle in path.angles]
+        layers = [part for angle, turn in zip(path.angles, turns, strict=True) for part in (np.cos(angle), turn)]
+        self.paths = cupy.asarray(np.stack([path.last, *layers]).astype(dtype))
+
+
+def _kernel_matrix(
+    kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, depth: SupportsIndex, w_std: SupportsFloat, b_std: SupportsFloat
+) -> Any:
+    """`kernel_matrix` of the package for CuPy arrays.
+
+    Raises:
+        RefusedError, ValueError: as there.
+    """
+    slope = derivative(TABLES) if kernel == "ntk" else None
+    symmetric = x2 is None or x2 is x1
+    first = _as_rows("x1", x1)
+    second = first if symmetric else _as_rows("x2", x2)
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(f"x2: expected {first.shape[1]} columns as in x1, got {second.shape[1]}")
+    layers, weight = as_depth("depth", depth), as_scale("w_std", w_std, zero=False)
+    bias = as_scale("b_std", b_std, zero=True)
+    dtype = np.result_type(first.dtype, second.dtype)
+    read = (TABLES.kappa,) if slope is None else (TABLES.kappa, slope)
+    angular = any(isinstance(dual.direct, ThetaTable) for dual in read)
+    names, matrices = (("x1",), [first]) if symmetric else (("x1", "x2"), [first, second])
+    norms = _norms(names, matrices)
+    sides, moments = [], []
+    at_one = None if slope is None else slope.at_one
+    for name, rows, lengths in zip(names, matrices, norms, strict=True):
+        path = row_path(TABLES, name, lengths, layers, weight, bias, dtype)
+        moments.append(diagonal(TABLES, name, path, bias, at_one, dtype))
+        sides.append(_Side(rows, lengths, path, weight, bias, angular, dtype))
+    left, right = sides[0], sides[-1]
+    matrix = cupy.matmul(left.unit, right.unit.T)
+    _launch_pairs(matrix, left, right, cupy.asarray(moments[0]), symmetric, kernel, layers, bias / weight, bias**2)
+    return matrix
+
+
+def _launch_pairs(
+    matrix: Any,
+    left: _Side,
+    right: _Side,
+    moments: Any,
+    symmetric: bool,
+    kernel: Literal["nngp", "ntk"],
+    depth: int,
+    bias: float,
+    offset: float,
+) -> None:
+    """The pass over the matrix of correlations, in place."""
+    rows, columns = matrix.shape
+    down, across = -(-rows // _TILE), -(-columns // _TILE)
+    blocks = across * (across + 1) // 2 if symmetric else down * across
+    single, tangent, deep = int(matrix.dtype == _SINGLE), int(kernel == "ntk"), int(depth > 1)
+    arguments = (
+        matrix,
+        np.int32(symmetric),
+        moments,
+        left.rows,
+        right.rows,
+        left.shrink,
+        right.shrink,
+        np.int32(left.rows.shape[1]),
+        np.float64(bias),
+        left.paths,
+        right.paths,
+        np.int32(rows),
+        np.int32(columns),
+        np.int32(depth - 1),
+        np.float64(offset),
+    )
+    pairs = _kernel("pairs", f"-DSINGLE={single}", f"-DTANGENT={tangent}", f"-DDEEP={deep}")
+    pairs((blocks,), (_TILE_THREADS,), arguments)
+
+
+__all__ = ["dual", "dual_dot", "kappa", "kappa_dot", "kappa_dot_series", "kappa_series", "nngp", "ntk"]
