@@ -6,9 +6,10 @@ What CuPy does in that interface is not tested by it: `tests/gpu` is, where ther
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,20 @@ class _Function:
         self._module.launch(self._name, grid, block, passed)
 
 
+class _Event:
+    """A moment of the host's clock: what is launched has ended when the launch returns."""
+
+    def record(self) -> None:
+        self.moment = time.perf_counter()
+
+    def synchronize(self) -> None:
+        assert self.moment > 0
+
+
+def _copy(target: ndarray, source: ndarray) -> None:
+    target.data_[...] = source.data_
+
+
 def cupy_standin(folder: Path) -> ModuleType:
     """A module to be entered as `cupy`; compiled kernels are kept in `folder`."""
 
@@ -84,8 +99,12 @@ def cupy_standin(folder: Path) -> ModuleType:
         "empty": lambda shape, dtype: ndarray(np.full(shape, 77, dtype)),
         "empty_like": lambda value: ndarray(np.full_like(of_device(value), 77)),
         "zeros": lambda shape, dtype: ndarray(np.zeros(shape, dtype)),
+        "copyto": _copy,
         "matmul": lambda a, b: ndarray(of_device(a) @ of_device(b)),
     }
     for name, value in functions.items():
         setattr(module, name, value)
+    module.cuda = SimpleNamespace(  # type: ignore[attr-defined]
+        Event=_Event, get_elapsed_time=lambda start, end: 1e3 * (end.moment - start.moment)
+    )
     return module

@@ -12,6 +12,7 @@ Part of generated packages with the cupy backend, copied verbatim; it needs NumP
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, SupportsFloat, SupportsIndex
@@ -173,32 +174,85 @@ def _norms(names: tuple[str, ...], matrices: list[Any]) -> list[DoubleArray]:
     return parts
 
 
+@dataclass(frozen=True, slots=True)
 class _Side:
-    """One set of rows on the device: as unit vectors, as they came, and their path through the layers."""
+    """One set of rows on the device, in the dtype of the result, and what the kernel reads of its path.
 
-    def __init__(
-        self, rows: Any, norms: DoubleArray, path: RowPath, w_std: float, b_std: float, angular: bool, dtype: Any
-    ) -> None:
-        n, d = rows.shape
-        self.rows = rows.astype(dtype, copy=False)
-        numbers = np.stack([*unit_factors(norms, path.scales, w_std), np.zeros(n), path.shrink])
-        if b_std > 0.0:
-            numbers[2] = b_std / path.scales
-        uploaded = cupy.asarray(numbers)
-        self.shrink = uploaded[3]
-        biased = int(b_std > 0.0)
-        self.unit = cupy.empty((n, d + biased), dtype)
-        arguments = (self.rows, np.int32(n), np.int32(d), np.int32(biased), uploaded, self.unit)
-        _kernel_of("unit_rows", dtype)((n,), (_LANES,), arguments)
-        turns = [angle / 2 if angular else np.sin(angle) for angle in path.angles]
-        layers = [part for angle, turn in zip(path.angles, turns, strict=True) for part in (np.cos(angle), turn)]
-        self.paths = cupy.asarray(np.stack([path.last, *layers]).astype(dtype))
+    `rows` (n, d) as they came, `shrink` (n,) with them; `unit` (n, d or d + 1): as unit vectors with their
+    bias; `paths` (2 depth - 1, n): the last layer's weight, then cos phi and the turn of each before it.
+    """
+
+    rows: Any
+    shrink: Any
+    unit: Any
+    paths: Any
 
 
-def _kernel_matrix(
+def _side(
+    rows: Any, norms: DoubleArray, path: RowPath, w_std: float, b_std: float, angular: bool, dtype: np.dtype[Any]
+) -> _Side:
+    """Two transfers to the device and one kernel."""
+    n, d = rows.shape
+    tails = b_std / path.scales if b_std > 0.0 else np.zeros(n)
+    numbers = cupy.asarray(np.stack([*unit_factors(norms, path.scales, w_std), tails, path.shrink]))
+    turns = [angle / 2 if angular else np.sin(angle) for angle in path.angles]
+    layers = [part for angle, turn in zip(path.angles, turns, strict=True) for part in (np.cos(angle), turn)]
+    paths = cupy.asarray(np.stack([path.last, *layers]).astype(dtype))
+    rows, biased = rows.astype(dtype, copy=False), int(b_std > 0.0)
+    unit = cupy.empty((n, d + biased), dtype)
+    arguments = (rows, np.int32(n), np.int32(d), np.int32(biased), numbers, unit)
+    _kernel_of("unit_rows", dtype)((n,), (_LANES,), arguments)
+    return _Side(rows, numbers[3], unit, paths)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A kernel matrix that only needs its product and its one pass: nothing here waits for the device."""
+
+    kernel: Literal["nngp", "ntk"]
+    left: _Side
+    right: _Side
+    moments: Any
+    symmetric: bool
+    depth: int
+    bias: float
+    offset: float
+
+    def product(self) -> Any:
+        """The (n1, n2) correlations of the inputs."""
+        return cupy.matmul(self.left.unit, self.right.unit.T)
+
+    def finish(self, matrix: Any) -> None:
+        """From the correlations to the kernel, in place."""
+        rows, columns = matrix.shape
+        down, across = -(-rows // _TILE), -(-columns // _TILE)
+        blocks = across * (across + 1) // 2 if self.symmetric else down * across
+        arguments = (
+            matrix,
+            np.int32(self.symmetric),
+            self.moments,
+            self.left.rows,
+            self.right.rows,
+            self.left.shrink,
+            self.right.shrink,
+            np.int32(self.left.rows.shape[1]),
+            np.float64(self.bias),
+            self.left.paths,
+            self.right.paths,
+            np.int32(rows),
+            np.int32(columns),
+            np.int32(self.depth - 1),
+            np.float64(self.offset),
+        )
+        options = {"SINGLE": matrix.dtype == _SINGLE, "TANGENT": self.kernel == "ntk", "DEEP": self.depth > 1}
+        pairs = _kernel("pairs", *(f"-D{name}={int(value)}" for name, value in options.items()))
+        pairs((blocks,), (_TILE_THREADS,), arguments)
+
+
+def plan(
     kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, depth: SupportsIndex, w_std: SupportsFloat, b_std: SupportsFloat
-) -> Any:
-    """`kernel_matrix` of the package for CuPy arrays.
+) -> Plan:
+    """All that has to be known of the rows, in the order in which `kernel_matrix` asks for it.
 
     Raises:
         RefusedError, ValueError: as there.
@@ -221,48 +275,18 @@ def _kernel_matrix(
     for name, rows, lengths in zip(names, matrices, norms, strict=True):
         path = row_path(TABLES, name, lengths, layers, weight, bias, dtype)
         moments.append(diagonal(TABLES, name, path, bias, at_one, dtype))
-        sides.append(_Side(rows, lengths, path, weight, bias, angular, dtype))
-    left, right = sides[0], sides[-1]
-    matrix = cupy.matmul(left.unit, right.unit.T)
-    _launch_pairs(matrix, left, right, cupy.asarray(moments[0]), symmetric, kernel, layers, bias / weight, bias**2)
+        sides.append(_side(rows, lengths, path, weight, bias, angular, dtype))
+    return Plan(kernel, sides[0], sides[-1], cupy.asarray(moments[0]), symmetric, layers, bias / weight, bias**2)
+
+
+def _kernel_matrix(
+    kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, depth: SupportsIndex, w_std: SupportsFloat, b_std: SupportsFloat
+) -> Any:
+    """`kernel_matrix` of the package for CuPy arrays."""
+    made = plan(kernel, x1, x2, depth, w_std, b_std)
+    matrix = made.product()
+    made.finish(matrix)
     return matrix
-
-
-def _launch_pairs(
-    matrix: Any,
-    left: _Side,
-    right: _Side,
-    moments: Any,
-    symmetric: bool,
-    kernel: Literal["nngp", "ntk"],
-    depth: int,
-    bias: float,
-    offset: float,
-) -> None:
-    """The pass over the matrix of correlations, in place."""
-    rows, columns = matrix.shape
-    down, across = -(-rows // _TILE), -(-columns // _TILE)
-    blocks = across * (across + 1) // 2 if symmetric else down * across
-    single, tangent, deep = int(matrix.dtype == _SINGLE), int(kernel == "ntk"), int(depth > 1)
-    arguments = (
-        matrix,
-        np.int32(symmetric),
-        moments,
-        left.rows,
-        right.rows,
-        left.shrink,
-        right.shrink,
-        np.int32(left.rows.shape[1]),
-        np.float64(bias),
-        left.paths,
-        right.paths,
-        np.int32(rows),
-        np.int32(columns),
-        np.int32(depth - 1),
-        np.float64(offset),
-    )
-    pairs = _kernel("pairs", f"-DSINGLE={single}", f"-DTANGENT={tangent}", f"-DDEEP={deep}")
-    pairs((blocks,), (_TILE_THREADS,), arguments)
 
 
 __all__ = ["dual", "dual_dot", "kappa", "kappa_dot", "kappa_dot_series", "kappa_series", "nngp", "ntk"]
