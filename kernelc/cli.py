@@ -32,6 +32,7 @@ DONE, CHECK_FAILED, REFUSED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 70, 130
 _DEFAULT_OUT = Path("generated")
 _DEFAULT_TIMEOUT_SECONDS = 600.0
 _LONGEST_MESSAGE = 800
+_DEFAULT_NORMS = "1/4,4"
 
 _Result = TypeVar("_Result")
 
@@ -68,14 +69,16 @@ class Pipeline(Protocol):
 
     def compile_activation(
         self,
-        expression: str,
+        expression: str | None,
         *,
         name: str,
+        dual: str | None,
         parameters: Mapping[str, str],
         variance: str,
         degree: int | None,
         tol: float | None,
         precision: int | None,
+        norms: str,
         backends: tuple[str, ...],
         progress: Progress,
     ) -> CompiledKernel:
@@ -133,7 +136,8 @@ def command_line(context: click.Context) -> None:
 
 
 @command_line.command("compile", cls=_FormulaCommand)
-@click.argument("expression", metavar="EXPR")
+@click.argument("expression", metavar="EXPR", required=False)
+@click.option("--dual", metavar="KERNEL", help="In place of EXPR: a dual kernel in rho, or in q11, q12, q22.")
 @click.option("--name", help="Name of the kernel and of its module.  [default: EXPR where it is a gallery activation]")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of EXPR; may be repeated.")
 @click.option("--variance", default="1", show_default=True, help="Variance q at which kappa is compiled.")
@@ -141,12 +145,20 @@ def command_line(context: click.Context) -> None:
 @click.option("--tol", type=float, help="Choose the degree so that kappa's truncation bound is at most this.")
 @click.option("--backend", "backends", multiple=True, help="Backend to print for; may be repeated.  [default: all]")
 @click.option("--precision", type=int, metavar="BITS", help="Least working precision in bits.  [default: chosen]")
+@click.option(
+    "--norms",
+    default=_DEFAULT_NORMS,
+    show_default=True,
+    metavar="LOW,HIGH",
+    help="Norms of inputs to serve where EXPR is not homogeneous.",
+)
 @click.option("--force", is_flag=True, help="Also replace a folder that kernelc did not generate.")
 @_out_option
 @_timeout_option
 @_quiet_option
 def compile_command(
-    expression: str,
+    expression: str | None,
+    dual: str | None,
     name: str | None,
     params: tuple[str, ...],
     variance: str,
@@ -154,6 +166,7 @@ def compile_command(
     tol: float | None,
     backends: tuple[str, ...],
     precision: int | None,
+    norms: str,
     force: bool,
     out: Path,
     timeout: float,
@@ -162,8 +175,10 @@ def compile_command(
     """Compile EXPR, a formula such as "t*sigmoid(t)" or the name of a gallery activation, and show its report."""
     if degree is not None and tol is not None:
         raise InputError("--degree and --tol exclude each other: give the degree, or the error that chooses it")
-    formula, parameters = resolve(expression, _parameters(params))
-    kernel_name = name or (expression.strip() if expression.strip() in GALLERY else None)
+    if (expression is None) == (dual is None):
+        raise InputError("give either EXPR, an activation such as 't*sigmoid(t)', or a dual kernel by --dual")
+    kernel_name = name or (expression.strip() if expression is not None and expression.strip() in GALLERY else None)
+    formula, given, parameters = _meant(expression, dual, _parameters(params))
     if kernel_name is None:
         raise InputError("the kernel needs a name: add --name NAME, such as --name my_silu")
     check_target(out, kernel_name, force)
@@ -172,11 +187,13 @@ def compile_command(
         return load_pipeline().compile_activation(
             formula,
             name=kernel_name,
+            dual=given,
             parameters=parameters,
             variance=variance,
             degree=degree,
             tol=tol,
             precision=precision,
+            norms=norms,
             backends=tuple(dict.fromkeys(backends)) or BACKEND_NAMES,
             progress=progress,
         )
@@ -265,18 +282,31 @@ def gallery_command(force: bool, out: Path, timeout: float, quiet: bool) -> int:
     return DONE
 
 
+def _meant(
+    expression: str | None, dual: str | None, parameters: Mapping[str, str]
+) -> tuple[str | None, str | None, dict[str, str]]:
+    """The activation or the dual kernel that is meant (the other is None), and the parameters."""
+    if expression is None:
+        return None, dual, dict(parameters)
+    formula, values = resolve(expression, parameters)
+    entry = GALLERY.get(expression.strip())
+    return (None, formula, values) if entry is not None and entry.dual else (formula, None, values)
+
+
 def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress], CompiledKernel]:
-    formula, parameters = resolve(name, {})
+    formula, given, parameters = _meant(name, None, {})
 
     def work(progress: Progress) -> CompiledKernel:
         return load_pipeline().compile_activation(
             formula,
             name=name,
+            dual=given,
             parameters=parameters,
             variance="1",
             degree=None,
             tol=None,
             precision=None,
+            norms=_DEFAULT_NORMS,
             backends=BACKEND_NAMES,
             progress=PartialProgress(progress, name, *share),
         )

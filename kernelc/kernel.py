@@ -62,7 +62,15 @@ class Kernel:
         return write(self.module, Path(out), force)
 
     def _repr_latex_(self) -> str:
-        return rf"$\sigma(t) = {self.certificate['latex']}$"
+        given = self.certificate["dual_kernel"]
+        left = (
+            r"\sigma(t)"
+            if given is None
+            else r"k(\rho)"
+            if given["variables"] == ["rho"]
+            else r"T(q_{11}, q_{12}, q_{22})"
+        )
+        return f"${left} = {self.certificate['latex']}$"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.report())}</pre>"

@@ -6,15 +6,34 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-from kernelc.model import ActivationTraits, Ball, CertifiedKernel, DirectDual, DirectEvaluation
-from kernelc.program import ClosedFormDual, ClosedFormProgram, DualProgram, KernelProgram, PowerSeries, Provenance
+from kernelc.model import (
+    Ball,
+    CertifiedKernel,
+    CompileOptions,
+    DirectDual,
+    DirectEvaluation,
+    DualKernelSpec,
+    Traits,
+)
+from kernelc.program import (
+    ClosedFormDual,
+    ClosedFormProgram,
+    DualProgram,
+    KernelProgram,
+    NormProgram,
+    PowerSeries,
+    Provenance,
+)
+
+_DEFAULT_NORMS = CompileOptions("").norms
 
 
 def lower(
     kernel: CertifiedKernel,
-    traits: ActivationTraits,
+    traits: Traits,
     direct: DirectEvaluation,
     closed_form: ClosedFormProgram | None = None,
+    norms: NormProgram | None = None,
 ) -> KernelProgram:
     """The typed program of one kernel; a closed form that does not hold at its variance is left out."""
     derivative = None
@@ -30,11 +49,12 @@ def lower(
         derivative_refused=None if derivative is not None else traits.derivative_refused,
         provenance=_provenance(kernel),
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
+        norms=norms,
     )
 
 
 def _serving(
-    form: ClosedFormProgram | None, variance: float, differentiable: bool, traits: ActivationTraits
+    form: ClosedFormProgram | None, variance: float, differentiable: bool, traits: Traits
 ) -> ClosedFormProgram | None:
     """The closed form where it holds at the variances met: the compiled one, or those scaled into [1, 4]."""
     degree = traits.homogeneous_degree
@@ -57,7 +77,8 @@ def _dual(coefficients: tuple[Ball, ...], direct: DirectDual) -> DualProgram:
 def command_line(kernel: CertifiedKernel) -> str:
     """The command that writes this kernel again."""
     spec, options = kernel.spec, kernel.options
-    words = ["kernelc", "compile", spec.text, "--name", options.name]
+    formula = ["--dual", spec.text] if isinstance(spec, DualKernelSpec) else [spec.text]
+    words = ["kernelc", "compile", *formula, "--name", options.name]
     for name, value in spec.parameters:
         words += ["--param", f"{name}={value}"]
     if options.variance != 1:
@@ -68,6 +89,8 @@ def command_line(kernel: CertifiedKernel) -> str:
         words += ["--tol", repr(options.tol)]
     if options.precision is not None:
         words += ["--precision", str(options.precision)]
+    if options.norms != _DEFAULT_NORMS:
+        words += ["--norms", ",".join(map(str, options.norms))]
     return shlex.join(words)
 
 

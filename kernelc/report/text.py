@@ -27,7 +27,7 @@ def render(certificate: Mapping[str, Any]) -> RenderableType:
     return Group(
         _title(certificate),
         _status(certificate),
-        _heading("Activation"),
+        _heading("Dual kernel, its activation unknown" if certificate.get("dual_kernel") else "Activation"),
         _facts(_activation_rows(certificate)),
         _heading("Error, for all rho in [-1, 1]"),
         _error_table(certificate),
@@ -57,7 +57,15 @@ class _LogBar:
 
 def _title(certificate: Mapping[str, Any]) -> Text:
     name, formula = plain_text(certificate.get("name", "?")), plain_text(certificate.get("expression", "?"))
-    return Text.assemble((name, "bold"), "   sigma(t) = ", (formula, "bold"))
+    return Text.assemble((name, "bold"), f"   {_left_side(certificate)} = ", (formula, "bold"))
+
+
+def _left_side(certificate: Mapping[str, Any]) -> str:
+    """What the expression is: the activation, or a dual kernel whose activation is unknown."""
+    given = certificate.get("dual_kernel")
+    if not isinstance(given, Mapping):
+        return "sigma(t)"
+    return "k(rho)" if list(given.get("variables", ())) == ["rho"] else "T(q11, q12, q22)"
 
 
 def _status(certificate: Mapping[str, Any]) -> Text:
@@ -90,20 +98,50 @@ def _activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     variance = plain_text(certificate.get("variance", "?"))
     parameters = certificate.get("parameters") or {}
     homogeneous = certificate.get("homogeneous_degree")
+    given = certificate.get("dual_kernel")
+    subject = "T (in u and in v)" if given else "sigma"
     norms = (
-        f"any: sigma is homogeneous of degree {plain_text(homogeneous)}"
+        f"any: {subject} is homogeneous of degree {plain_text(homogeneous)}"
         if homogeneous is not None
-        else f"rows of squared norm {variance} (sigma is not homogeneous)"
+        else _norms_text(variance, subject, certificate.get("norms"))
     )
-    rows = [
+    rows = [("source", plain_text(certificate["source"]))] if certificate.get("source") else []
+    rows += [
         ("parameters", ", ".join(f"{plain_text(k)} = {plain_text(v)}" for k, v in parameters.items()) or "none"),
         ("input variance", f"{variance}   (the q in u ~ N(0, q) at which kappa is compiled)"),
         ("input norms", norms),
+    ]
+    return (
+        rows + (_given_rows(certificate, given) if given else _sigma_rows(certificate)) + _closed_form_rows(certificate)
+    )
+
+
+def _sigma_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
         ("parity", plain_text(certificate.get("parity", "?"))),
         ("breakpoints", _breakpoints_text(certificate.get("breakpoints") or ())),
         ("growth", _growth_text(certificate.get("growth"))),
     ]
-    return rows + _closed_form_rows(certificate)
+
+
+def _given_rows(certificate: Mapping[str, Any], given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("meaning", plain_text(given.get("meaning", "?"))),
+        ("parity in rho", plain_text(certificate.get("parity", "?"))),
+        ("symmetric", plain_text(given.get("symmetric", "?"))),
+        ("positive definite", plain_text(given.get("positive_definite", "?"))),
+    ]
+
+
+def _norms_text(variance: str, subject: str, norms: Mapping[str, Any] | None) -> str:
+    """Which inputs are served where sigma is not homogeneous."""
+    one = f"rows of squared norm {variance} ({subject} is not homogeneous)"
+    if not norms or not norms.get("served"):
+        reason = (norms or {}).get("reason")
+        return f"{one}; no tables for others: {plain_text(reason)}" if reason else one
+    low, high = norms["served"]
+    error = value_text(norms.get("error_estimate"))
+    return f"from {value_text(low)} to {value_text(high)}, by tables with an estimated error of {error} of the diagonal"
 
 
 def _closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -117,7 +155,9 @@ def _closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         (f"{name} =", plain_text(form[name])) for name in ("kappa", "kappa_dot", "dual", "dual_dot") if form.get(name)
     ]
-    checked = form.get("checked", {})
+    checked = form.get("checked")
+    if not isinstance(checked, Mapping):
+        return [("closed form", "given; q is the variance; dual_dot and kappa_dot by differentiation"), *rows]
     difference = value_text(checked.get("max_relative_difference"))
     return [
         ("closed form", f"derived from sigma; q is the variance; differs from quadrature by {difference} at most"),

@@ -21,11 +21,13 @@ def test_compiles_writes_and_reports(run: Run, pipeline: StubPipeline, tmp_path:
         {
             "expression": "t*sigmoid(t)",
             "name": "my_silu",
+            "dual": None,
             "parameters": {},
             "variance": "1",
             "degree": None,
             "tol": None,
             "precision": None,
+            "norms": "1/4,4",
             "backends": ("numpy", "cupy"),
         }
     ]
@@ -39,6 +41,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: StubPipeline, tmp
     assert pipeline.requests[0] == {
         "expression": "exp(A*t+B)",
         "name": "k",
+        "dual": None,
         "parameters": {"A": "1.5", "B": "-2"},
         "variance": "1/4",
         "degree": 7,

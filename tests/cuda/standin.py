@@ -29,6 +29,7 @@ class ndarray:
     dtype = property(lambda self: self.data_.dtype)
     size = property(lambda self: self.data_.size)
     ndim = property(lambda self: self.data_.ndim)
+    flags = property(lambda self: self.data_.flags)
     T = property(lambda self: ndarray(self.data_.T))
 
     def __array__(self, *_: object, **__: object) -> Any:
@@ -88,6 +89,13 @@ def cupy_standin(folder: Path) -> ModuleType:
         assert isinstance(value, ndarray)
         return value.data_
 
+    def multiply(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
+        product = of_device(a) @ of_device(b)
+        if out is None:
+            return ndarray(product)
+        _copy(out, ndarray(product))
+        return out
+
     module = ModuleType("cupy")
     functions = {
         "ndarray": ndarray,
@@ -100,7 +108,8 @@ def cupy_standin(folder: Path) -> ModuleType:
         "empty_like": lambda value: ndarray(np.full_like(of_device(value), 77)),
         "zeros": lambda shape, dtype: ndarray(np.zeros(shape, dtype)),
         "copyto": _copy,
-        "matmul": lambda a, b: ndarray(of_device(a) @ of_device(b)),
+        "matmul": multiply,
+        "may_share_memory": lambda a, b: np.may_share_memory(of_device(a), of_device(b)),
     }
     for name, value in functions.items():
         setattr(module, name, value)

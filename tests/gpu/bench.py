@@ -62,7 +62,7 @@ def measure(cupy: ModuleType, name: str, rows: int, columns: int) -> list[float]
     cpu = cpu_milliseconds(package, small) * (rows / len(small)) ** 2
     device = cupy.asarray(x)
     package.ntk(device[:2])
-    plan = importlib.import_module(f"generated.{name}._cupy").plan("ntk", device, None, 1, 1.0, 0.0)
+    plan = importlib.import_module(f"generated.{name}._cupy").plan("ntk", device, None, (1, 1.0, 0.0))
     correlations = plan.product()
     matrix = cupy.empty_like(correlations)
     size = correlations.size * correlations.dtype.itemsize

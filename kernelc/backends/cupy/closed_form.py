@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+import mpmath
+
 from kernelc.backends.numpy.closed_form import alive, literal, used_operations
 from kernelc.numerics import _normal_tables
 from kernelc.numerics._homogeneous import half_moment
@@ -17,6 +19,8 @@ _CALLS = {
     "abs": "fabs",
     "exp": "exp",
     "expm1": "expm1",
+    "log": "log",
+    "log1p": "log1p",
     "sin": "sin",
     "cos": "cos",
     "atan2": "atan2",
@@ -57,18 +61,33 @@ def render(form: ClosedFormProgram | None, normal: str) -> str:
         parts.append(_ARITHMETIC)
         if used_operations(form) & _NORMAL:
             parts += [normal_tables(), normal]
+        parts.append(_rays())
         parts += [_dual(f"closed_{name.lower()}", dual) for name, dual in duals.items() if dual is not None]
     return "\n".join(parts)
 
 
 def normal_tables() -> str:
     """The tables of `kernelc.numerics` as constants of the device."""
-    found = []
-    for name in _TABLES:
-        values = getattr(_normal_tables, name)
-        rows = "".join(f"{_INDENT}{literal(value)},\n" for value in values)
-        found.append(f"__constant__ double {name}[{len(values)}] = {{\n{rows}}};\n")
+    return "\n".join(_constants(name, getattr(_normal_tables, name)) for name in _TABLES)
+
+
+def _rays() -> str:
+    """The points of the rays of `_pairs.py` and their barycentric weights, correctly rounded."""
+    with mpmath.workdps(30):
+        eighth = mpmath.pi / 16
+        lobatto = [mpmath.sin(eighth * k) ** 2 for k in range(9)]
+        inner = [(5 + 3 * mpmath.cos(eighth * (2 * k + 1))) / 8 for k in range(8)]
+        found = []
+        for name, grid in (("SLOPE", lobatto), ("GAP", inner)):
+            weights = [1 / mpmath.fprod(x - y for y in grid if y != x) for x in grid]
+            found.append(f"#define {name}_POINTS {len(grid)}\n")
+            found += [_constants(f"{name}_{kind}", values) for kind, values in (("GRID", grid), ("WEIGHTS", weights))]
     return "\n".join(found)
+
+
+def _constants(name: str, values: Sequence[float]) -> str:
+    rows = "".join(f"{_INDENT}{literal(float(value))},\n" for value in values)
+    return f"__constant__ double {name}[{len(values)}] = {{\n{rows}}};\n"
 
 
 def _macros(name: str, dual: ClosedFormDual | None) -> list[str]:
@@ -142,6 +161,8 @@ def _expression(instruction: Instruction) -> str:
             | "abs"
             | "exp"
             | "expm1"
+            | "log"
+            | "log1p"
             | "sin"
             | "cos"
             | "atan2"

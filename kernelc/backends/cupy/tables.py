@@ -64,6 +64,7 @@ def _macros(program: KernelProgram) -> str:
         f"#define CONSTANT_KAPPA {int(constant)}",
         f"#define HOMOGENEOUS {int(degree is not None)}",
         f"#define DEGREE {0.0 if degree is None else degree!r}",
+        f"#define HAS_NORMS {int(program.norms is not None)}",
         f"#define POWER {0 if degree is None else round(degree)}",
     ]
     lines += _ends("", program.kappa)

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable
 from string import Template
 
-from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
+from kernelc.program import ClosedFormDual, KernelProgram, NormTensor, ThetaChebyshev
 
 WIDTH = 100
 
@@ -24,6 +24,7 @@ become float64. NaN, infinity, wrong shapes and empty inputs are a ValueError th
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -35,7 +36,7 @@ from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
 from ._inputs import RefusedError
 from ._networks import kernel_matrix
-from ._tables import TABLES
+${norms_import}from ._tables import TABLES
 
 __all__ = [
 $exports]
@@ -115,7 +116,7 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     Raises:
         ValueError: naming the argument.
     """
-    return evaluate_dual(TABLES, $closed_dual, q11, q12, q22)
+    return evaluate_dual(TABLES, $closed_dual, $norms, q11, q12, q22)
 
 
 @by_array
@@ -128,7 +129,7 @@ def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
         RefusedError: (a ValueError) where sigma' is not square integrable.
         ValueError: naming the argument.
     """
-    return evaluate_dual_dot(TABLES, $closed_dual_dot, q11, q12, q22)
+    return evaluate_dual_dot(TABLES, $closed_dual_dot, $norms, q11, q12, q22)
 
 
 @by_array
@@ -139,6 +140,8 @@ def nngp(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """NNGP kernel K_L of a network of `depth` hidden layers: K_l = w_std^2 T(K_{l-1}) + b_std^2.
 
@@ -147,6 +150,8 @@ def nngp(
 
     Args:
         x1: (n1, d) inputs, one a row. x2: (n2, d); None for x1 itself.
+        out: an (n1, n2) array of the result's dtype to write into, which is then returned.
+        progress: called from this thread with the fraction done, at most about 100 times.
 
     Returns:
         (n1, n2) covariances; float32 where both inputs are, else float64; exactly symmetric for x1 with itself.
@@ -154,7 +159,7 @@ def nngp(
     Raises:
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "nngp", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, $closed, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
 @by_array
@@ -165,6 +170,8 @@ def ntk(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """Neural tangent kernel Theta_L = K_L + w_std^2 Tdot(K_{L-1}) Theta_{L-1}, Theta_0 = K_0.
 
@@ -174,7 +181,7 @@ def ntk(
         RefusedError: (a ValueError) where sigma' is not square integrable: the NTK is infinite at x = y.
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "ntk", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, $closed, "ntk", x1, x2, (depth, w_std, b_std), out, progress)
 ''')
 
 
@@ -219,7 +226,10 @@ def _reach(program: KernelProgram) -> str:
     return f"sigma is homogeneous of degree {degree!r}: it holds at every variance."
 
 
-def _dual_reach(program: KernelProgram, form: ClosedFormDual | None) -> str:
+def _dual_reach(program: KernelProgram, form: ClosedFormDual | None, tensor: NormTensor | None) -> str:
+    if form is None and program.norms is not None and tensor is not None:
+        low, high = (s**2 for s in program.norms.norms)
+        return f"By tables, for variances from {low!r} to {high!r}; others are a ValueError."
     if form is None:
         return _reach(program)
     if program.homogeneous_degree is not None:
@@ -234,7 +244,7 @@ def _lowered(sentence: str) -> str:
 
 def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
-    dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
+    dual, dot, form, norms = program.kappa, program.kappa_dot, program.closed_form, program.norms
     length = 0 if dot is None else len(dot.series.coefficients)
     exports = sorted((*CONSTANTS, "RefusedError")) + sorted(FUNCTIONS)
     body = _BODY.substitute(
@@ -247,9 +257,12 @@ def render(program: KernelProgram) -> str:
         kappa_method=_method(dual.direct, None),
         kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
         reach=_reach(program),
-        dual_reach=_dual_reach(program, None if form is None else form.dual),
-        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
+        dual_reach=_dual_reach(program, None if form is None else form.dual, norms.dual if norms else None),
+        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot, norms.dual_dot if norms else None),
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
+        norms_import="" if program.norms is None else "from ._norm_tables import NORMS\n",
+        norms="None" if program.norms is None else "NORMS",
+        closed="None" if form is None else "(DUAL, DUAL_DOT)",
         closed_dual="None" if form is None else "DUAL",
         closed_dual_dot="None" if form is None else "DUAL_DOT",
     )

@@ -22,8 +22,11 @@ import numpy as np
 
 from ._dispatch import on_device
 from ._evaluation import ThetaTable, derivative
+from ._forms import CLOSED
 from ._inputs import DoubleArray, as_depth, as_scale, float_type, require_rows
-from ._layers import RowPath, diagonal, row_path, unit_factors
+from ._layers import Network, RowPath, diagonal, row_path, unit_factors
+from ._plans import RowNorms, choose_source
+from ._sources import ClosedSource, CompiledSource, Source
 from ._tables import TABLES
 
 #: As in `_kernels.cu`: threads that share a row, a tile's side, the threads that share a tile.
@@ -135,17 +138,31 @@ def dual_dot(q11: Any, q12: Any, q22: Any) -> Any:
 
 
 def nngp(
-    x1: Any, x2: Any = None, *, depth: SupportsIndex = 1, w_std: SupportsFloat = 1.0, b_std: SupportsFloat = 0.0
+    x1: Any,
+    x2: Any = None,
+    *,
+    depth: SupportsIndex = 1,
+    w_std: SupportsFloat = 1.0,
+    b_std: SupportsFloat = 0.0,
+    out: Any = None,
+    progress: Any = None,
 ) -> Any:
-    """`nngp` of the package for CuPy arrays."""
-    return _kernel_matrix("nngp", x1, x2, depth, w_std, b_std)
+    """`nngp` of the package for CuPy arrays; one launch has no progress to tell but its end."""
+    return _kernel_matrix("nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
 def ntk(
-    x1: Any, x2: Any = None, *, depth: SupportsIndex = 1, w_std: SupportsFloat = 1.0, b_std: SupportsFloat = 0.0
+    x1: Any,
+    x2: Any = None,
+    *,
+    depth: SupportsIndex = 1,
+    w_std: SupportsFloat = 1.0,
+    b_std: SupportsFloat = 0.0,
+    out: Any = None,
+    progress: Any = None,
 ) -> Any:
-    """`ntk` of the package for CuPy arrays."""
-    return _kernel_matrix("ntk", x1, x2, depth, w_std, b_std)
+    """`ntk` of the package for CuPy arrays; one launch has no progress to tell but its end."""
+    return _kernel_matrix("ntk", x1, x2, (depth, w_std, b_std), out, progress)
 
 
 def _as_rows(name: str, value: Any) -> Any:
@@ -154,7 +171,7 @@ def _as_rows(name: str, value: Any) -> Any:
     return rows
 
 
-def _norms(names: tuple[str, ...], matrices: list[Any]) -> list[DoubleArray]:
+def _norms(names: tuple[str, ...], matrices: list[Any]) -> list[RowNorms]:
     """Each row's norm, on the host: the one point at which a kernel matrix waits for the device.
 
     Raises:
@@ -167,11 +184,11 @@ def _norms(names: tuple[str, ...], matrices: list[Any]) -> list[DoubleArray]:
         arguments = (rows, np.int32(count), np.int32(rows.shape[1]), norms[start : start + count])
         _kernel_of("row_norms", rows.dtype)((count,), (_LANES,), arguments)
         start += count
-    parts: list[DoubleArray] = np.split(norms.get(), np.cumsum(counts)[:-1])
+    parts = np.split(norms.get(), np.cumsum(counts)[:-1])
     for name, part in zip(names, parts, strict=True):
         if bool(np.isnan(part).any()):
             raise ValueError(f"{name}: contains NaN or infinity")
-    return parts
+    return [RowNorms(name, part) for name, part in zip(names, parts, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,17 +205,19 @@ class _Side:
     paths: Any
 
 
-def _side(
-    rows: Any, norms: DoubleArray, path: RowPath, w_std: float, b_std: float, angular: bool, dtype: np.dtype[Any]
-) -> _Side:
+def _side(rows: Any, norms: DoubleArray, path: RowPath, network: Network, form: _Form, dtype: np.dtype[Any]) -> _Side:
     """Two transfers to the device and one kernel."""
     n, d = rows.shape
-    tails = b_std / path.scales if b_std > 0.0 else np.zeros(n)
-    numbers = cupy.asarray(np.stack([*unit_factors(norms, path.scales, w_std), tails, path.shrink]))
-    turns = [angle / 2 if angular else np.sin(angle) for angle in path.angles]
-    layers = [part for angle, turn in zip(path.angles, turns, strict=True) for part in (np.cos(angle), turn)]
-    paths = cupy.asarray(np.stack([path.last, *layers]).astype(dtype))
-    rows, biased = rows.astype(dtype, copy=False), int(b_std > 0.0)
+    scales = path.layers[0].scales
+    tails = network.bias / scales if network.bias > 0.0 else np.zeros(n)
+    numbers = cupy.asarray(np.stack([*unit_factors(norms, scales, network.weight), tails, path.shrink]))
+    angles = [layer.angles for layer in path.layers[:-1]]
+    turns = [angle / 2 if form.angular else np.sin(angle) for angle in angles]
+    lines = [path.last, *(part for angle, turn in zip(angles, turns, strict=True) for part in (np.cos(angle), turn))]
+    if form.closed:
+        lines += [part for layer in path.layers for part in (layer.scales, layer.powers)]
+    paths = cupy.asarray(np.stack(lines).astype(np.float64 if form.closed else dtype))
+    rows, biased = rows.astype(dtype, copy=False), int(network.bias > 0.0)
     unit = cupy.empty((n, d + biased), dtype)
     arguments = (rows, np.int32(n), np.int32(d), np.int32(biased), numbers, unit)
     _kernel_of("unit_rows", dtype)((n,), (_LANES,), arguments)
@@ -206,27 +225,52 @@ def _side(
 
 
 @dataclass(frozen=True, slots=True)
+class _Form:
+    """How a pair is evaluated: `angular` at theta, else at rho; `closed` by the closed form, and what kinks it has."""
+
+    angular: bool
+    closed: bool
+    kinks: int
+
+
+def _form(source: Source, tangent: bool) -> _Form:
+    """The kernels' names for a source.
+
+    Raises:
+        ValueError: for a source that they do not have.
+    """
+    if isinstance(source, ClosedSource):
+        return _Form(True, True, int(source.pairs.smooth) + 2 * int(source.pairs.moving))
+    if isinstance(source, CompiledSource):
+        used = (TABLES.kappa, TABLES.kappa_dot) if tangent else (TABLES.kappa,)
+        return _Form(any(dual is not None and isinstance(dual.direct, ThetaTable) for dual in used), False, 0)
+    raise ValueError(
+        f"x1: rows of these norms are served by {TABLES.name}'s tables of norms, for NumPy arrays alone: pass "
+        f"cupy.asnumpy(x1), or rows of squared norm {TABLES.variance!r}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A kernel matrix that only needs its product and its one pass: nothing here waits for the device."""
 
-    kernel: Literal["nngp", "ntk"]
+    network: Network
+    form: _Form
     left: _Side
     right: _Side
     moments: Any
     symmetric: bool
-    depth: int
-    bias: float
-    offset: float
 
-    def product(self) -> Any:
+    def product(self, out: Any = None) -> Any:
         """The (n1, n2) correlations of the inputs."""
-        return cupy.matmul(self.left.unit, self.right.unit.T)
+        return cupy.matmul(self.left.unit, self.right.unit.T, out=out)
 
     def finish(self, matrix: Any) -> None:
         """From the correlations to the kernel, in place."""
         rows, columns = matrix.shape
         down, across = -(-rows // _TILE), -(-columns // _TILE)
         blocks = across * (across + 1) // 2 if self.symmetric else down * across
+        bias = self.network.bias
         arguments = (
             matrix,
             np.int32(self.symmetric),
@@ -236,57 +280,89 @@ class Plan:
             self.left.shrink,
             self.right.shrink,
             np.int32(self.left.rows.shape[1]),
-            np.float64(self.bias),
+            np.float64(bias / self.network.weight),
             self.left.paths,
             self.right.paths,
             np.int32(rows),
             np.int32(columns),
-            np.int32(self.depth - 1),
-            np.float64(self.offset),
+            np.int32(self.network.depth - 1),
+            np.int32(self.form.kinks),
+            np.float64(bias**2),
         )
-        options = {"SINGLE": matrix.dtype == _SINGLE, "TANGENT": self.kernel == "ntk", "DEEP": self.depth > 1}
-        pairs = _kernel("pairs", *(f"-D{name}={int(value)}" for name, value in options.items()))
-        pairs((blocks,), (_TILE_THREADS,), arguments)
+        switches = {
+            "SINGLE": matrix.dtype == _SINGLE,
+            "TANGENT": self.network.tangent,
+            "DEEP": self.network.depth > 1,
+        }
+        options = [f"-D{name}={int(value)}" for name, value in switches.items()]
+        if self.form.closed:
+            options = ["--fmad=false", *options, "-DCLOSED=1"]
+        _kernel("pairs", *options)((blocks,), (_TILE_THREADS,), arguments)
 
 
-def plan(
-    kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, depth: SupportsIndex, w_std: SupportsFloat, b_std: SupportsFloat
-) -> Plan:
-    """All that has to be known of the rows, in the order in which `kernel_matrix` asks for it.
+def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, Any, Any]) -> Plan:
+    """All that has to be known of the rows; `settings`: depth, w_std, b_std.
 
     Raises:
-        RefusedError, ValueError: as there.
+        RefusedError: for the NTK of an activation whose derivative is not square integrable.
+        ValueError: as for NumPy arrays, and for norms that only tables of norms serve.
     """
-    slope = derivative(TABLES) if kernel == "ntk" else None
     symmetric = x2 is None or x2 is x1
     first = _as_rows("x1", x1)
     second = first if symmetric else _as_rows("x2", x2)
     if first.shape[1] != second.shape[1]:
         raise ValueError(f"x2: expected {first.shape[1]} columns as in x1, got {second.shape[1]}")
-    layers, weight = as_depth("depth", depth), as_scale("w_std", w_std, zero=False)
-    bias = as_scale("b_std", b_std, zero=True)
+    network = Network(
+        kernel == "ntk",
+        as_depth("depth", settings[0]),
+        as_scale("w_std", settings[1], zero=False),
+        as_scale("b_std", settings[2], zero=True),
+    )
+    if network.tangent:
+        derivative(TABLES)
     dtype = np.result_type(first.dtype, second.dtype)
-    read = (TABLES.kappa,) if slope is None else (TABLES.kappa, slope)
-    angular = any(isinstance(dual.direct, ThetaTable) for dual in read)
     names, matrices = (("x1",), [first]) if symmetric else (("x1", "x2"), [first, second])
     norms = _norms(names, matrices)
+    source, reach = choose_source(TABLES, CLOSED, network, norms, dtype)
+    form = _form(source, network.tangent)
     sides, moments = [], []
-    at_one = None if slope is None else slope.at_one
-    for name, rows, lengths in zip(names, matrices, norms, strict=True):
-        path = row_path(TABLES, name, lengths, layers, weight, bias, dtype)
-        moments.append(diagonal(TABLES, name, path, bias, at_one, dtype))
-        sides.append(_side(rows, lengths, path, weight, bias, angular, dtype))
-    return Plan(kernel, sides[0], sides[-1], cupy.asarray(moments[0]), symmetric, layers, bias / weight, bias**2)
+    for rows, side in zip(matrices, norms, strict=True):
+        path = row_path(TABLES, source, reach, network, side.name, side.norms)
+        moments.append(diagonal(TABLES, source, side.name, path, network.bias, dtype))
+        sides.append(_side(rows, side.norms, path, network, form, dtype))
+    return Plan(network, form, sides[0], sides[-1], cupy.asarray(moments[0]), symmetric)
 
 
 def _kernel_matrix(
-    kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, depth: SupportsIndex, w_std: SupportsFloat, b_std: SupportsFloat
+    kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, Any, Any], out: Any, progress: Any
 ) -> Any:
-    """`kernel_matrix` of the package for CuPy arrays."""
-    made = plan(kernel, x1, x2, depth, w_std, b_std)
-    matrix = made.product()
+    """`kernel_matrix` of the package for CuPy arrays.
+
+    Raises:
+        RefusedError, ValueError: as there.
+    """
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress: expected a function of the fraction done, got {progress!r}")
+    made = plan(kernel, x1, x2, settings)
+    if out is not None:
+        _require_output(out, (len(made.left.rows), len(made.right.rows)), made.left.rows.dtype, (x1, x2))
+    matrix = made.product(out)
     made.finish(matrix)
+    if progress is not None:
+        progress(1.0)
     return matrix
+
+
+def _require_output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any], inputs: tuple[Any, ...]) -> None:
+    """Refuse an array that the result cannot be written into.
+
+    Raises:
+        ValueError: naming out.
+    """
+    if not on_device(out) or out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
+        raise ValueError(f"out: expected a C-contiguous CuPy array of shape {shape} and dtype {dtype}")
+    if any(value is not None and cupy.may_share_memory(out, value) for value in inputs):
+        raise ValueError("out: shares memory with an input")
 
 
 __all__ = ["dual", "dual_dot", "kappa", "kappa_dot", "kappa_dot_series", "kappa_series", "nngp", "ntk"]

@@ -1,12 +1,36 @@
 /* The pairs of a kernel matrix: from the correlations of unit rows through every layer, each entry read once and
-   written once. -DTANGENT=1: the NTK, else the NNGP; -DDEEP=1: more than one hidden layer.
+   written once. -DTANGENT=1: the NTK, else the NNGP; -DDEEP=1: more than one hidden layer; -DCLOSED=1: rows
+   of any norms by the closed form, else by the tables.
 
    Every covariance is s_i s_j rho_ij; with (alpha_i, b) = s'_i (cos phi_i, sin phi_i) one layer is
        rho' = cos phi_i cos phi_j kappa(rho) / kappa(1) + sin phi_i sin phi_j
        1 - rho' = cos phi_i cos phi_j (kappa(1) - kappa(rho)) / kappa(1) + 2 sin((phi_i - phi_j) / 2)^2,
    and ratio = Theta / (s_i s_j). Where the tables are read at theta = arccos(rho), theta and 1 - |rho| are carried. */
 
-#define ANGULAR (KAPPA_THETA || (TANGENT && SLOPE_THETA))
+#ifndef CLOSED
+#define CLOSED 0
+#endif
+#if CLOSED
+/* NUM is what a pair is computed in: a closed form is one of doubles */
+typedef double NUM;
+#define NUM_ACOS acos
+#define NUM_ASIN asin
+#define NUM_FABS fabs
+#define NUM_SIN sin
+#define NUM_SQRT sqrt
+#define UNIT 1.0
+#define FACTOR 1.0
+#else
+typedef REAL NUM;
+#define NUM_ACOS ACOS
+#define NUM_ASIN ASIN
+#define NUM_FABS FABS
+#define NUM_SIN SIN
+#define NUM_SQRT SQRT
+#define UNIT AT_ONE
+#define FACTOR GAIN
+#endif
+#define ANGULAR (CLOSED || KAPPA_THETA || (TANGENT && SLOPE_THETA))
 /* theta is folded into [0, pi/2] by kappa's parity where 1 - |rho| is carried on */
 #define FOLDED (ANGULAR && DEEP && PARITY != 0)
 #define SIGNED (FOLDED && PARITY == 1)
@@ -23,15 +47,16 @@ typedef struct {
     double bias;
 } Source;
 
-/* What the layers need of one side: w (s^2 / q)^(p/2) of the last layer, then cos phi and `turn` of each before it:
-   phi / 2 where theta is carried, else sin phi. Each has n entries. */
+/* What the layers need of one side, each of n entries: w R / sqrt(unit) of the last layer, with R^2 = T(x, x), then
+   cos phi and `turn` of each before it: phi / 2 where theta is carried, else sin phi. By the closed form then s and R
+   of every layer. */
 typedef struct {
-    const REAL* paths;
+    const NUM* paths;
     int n;
 } Side;
 
 typedef struct {
-    REAL rho, theta, gap, sign, ratio;
+    NUM rho, theta, gap, sign, ratio;
 } Pair;
 
 #if ANGULAR
@@ -67,33 +92,76 @@ APART double close_angle(Source left, Source right, int i, int j, double sign) {
 }
 #endif
 
+#if CLOSED
+/* The two rows of a pair before one layer. */
+typedef struct {
+    double one, other, scale;
+    Kinks kinks;
+} Rows;
+
+INLINE NUM read_value(Pair pair, Rows rows) {
+    return tau_of(rows.one, rows.other, pair.theta, rows.scale);
+}
+
+INLINE NUM read_drop(Pair pair, Rows rows) {
+    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.kinks);
+}
+
+#if TANGENT
+INLINE NUM read_slope(Pair pair, Rows rows) {
+    return slope_of(rows.one, rows.other, pair.theta, rows.scale, rows.kinks);
+}
+#endif
+#else
+typedef int Rows;
+
+INLINE NUM read_value(Pair pair, Rows rows) {
+    return kappa_at(pair.rho, pair.theta);
+}
+
+/* kappa(1) - kappa(rho), |rho| where theta is folded, with a small relative error as rho -> 1. */
+INLINE NUM read_drop(Pair pair, Rows rows) {
+#if DROP_THETA
+    return drop_at(pair.rho, pair.theta);
+#else
+    return drop_at((NUM)1 - pair.gap, pair.theta) * pair.gap;
+#endif
+}
+
+#if TANGENT
+INLINE NUM read_slope(Pair pair, Rows rows) {
+    return slope_at(pair.rho, pair.theta);
+}
+#endif
+#endif
+
 /* A pair at the inputs; nearly parallel and antiparallel ones from their differences. */
-INLINE Pair first_pair(REAL rho, Source left, Source right, int i, int j) {
+INLINE Pair first_pair(NUM rho, Source left, Source right, int i, int j) {
     Pair pair;
     pair.rho = rho;
     pair.theta = rho;
     pair.gap = rho;
-    pair.sign = (REAL)1;
+    pair.sign = (NUM)1;
 #if ANGULAR
-    const REAL size = FABS(rho);
-    if (size > (REAL)1 - CLOSE) {
-        const double sign = rho < (REAL)0 ? -1.0 : 1.0;
+    const NUM size = NUM_FABS(rho);
+    if (size > (NUM)1 - (NUM)CLOSE) {
+        const double sign = rho < (NUM)0 ? -1.0 : 1.0;
         const double angle = close_angle(left, right, i, j, sign);
         const double half = sin(0.5 * angle);
         const double small = 2.0 * half * half;
         const int far = !FOLDED && sign < 0.0;
-        pair.rho = (REAL)(sign * (1.0 - small));
-        pair.theta = (REAL)(far ? PI - angle : angle);
-        pair.gap = (REAL)(far ? 2.0 - small : small);
+        pair.rho = (NUM)(sign * (1.0 - small));
+        pair.theta = (NUM)(far ? PI - angle : angle);
+        pair.gap = (NUM)(far ? 2.0 - small : small);
     } else {
-        pair.theta = ACOS(FOLDED ? size : rho);
-        pair.gap = (REAL)1 - (FOLDED ? size : rho);
+        pair.theta = NUM_ACOS(FOLDED ? size : rho);
+        pair.gap = (NUM)1 - (FOLDED ? size : rho);
     }
 #if FOLDED && PARITY == 2
     /* an even kappa, an odd kappa_dot: the two signs of kappa_dot(rho) * rho cancel */
-    pair.rho = FABS(pair.rho);
+    pair.rho = NUM_FABS(pair.rho);
 #elif SIGNED
-    pair.sign = pair.rho < (REAL)0 ? (REAL)-1 : (REAL)1;
+    pair.sign = pair.rho < (NUM)0 ? (NUM)-1 : (NUM)1;
 #endif
 #endif
     pair.ratio = pair.rho;
@@ -101,40 +169,31 @@ INLINE Pair first_pair(REAL rho, Source left, Source right, int i, int j) {
 }
 
 #if DEEP && ANGULAR
-/* kappa(1) - kappa(rho), |rho| where theta is folded, with a small relative error as rho -> 1. */
-INLINE REAL drop_of(Pair pair) {
-#if DROP_THETA
-    return drop_at(pair.rho, pair.theta);
-#else
-    return drop_at((REAL)1 - pair.gap, pair.theta) * pair.gap;
-#endif
-}
-
-INLINE REAL twice_squared_sine(REAL angle) {
-    const REAL sine = SIN(angle);
-    return (REAL)2 * sine * sine;
+INLINE NUM twice_squared_sine(NUM angle) {
+    const NUM sine = NUM_SIN(angle);
+    return (NUM)2 * sine * sine;
 }
 
 /* One hidden layer where theta matters: 1 - |rho'| from kappa(1) - kappa(rho), theta' from it. */
-INLINE Pair layer_step(Pair pair, REAL cosines, REAL turn_i, REAL turn_j) {
-    const REAL drop = drop_of(pair);
+INLINE Pair layer_step(Pair pair, Rows rows, NUM cosines, NUM turn_i, NUM turn_j) {
+    const NUM drop = read_drop(pair, rows);
 #if TANGENT
-    pair.ratio = pair.ratio * (slope_at(pair.rho, pair.theta) * cosines * (REAL)(GAIN / AT_ONE));
+    pair.ratio = pair.ratio * (read_slope(pair, rows) * cosines * (NUM)(FACTOR / UNIT));
 #endif
-    REAL gap = drop * (cosines / (REAL)AT_ONE) + twice_squared_sine(turn_i - turn_j);
+    NUM gap = drop * (cosines / (NUM)UNIT) + twice_squared_sine(turn_i - turn_j);
 #if SIGNED
     /* with a bias the sign may turn: both 1 - rho' and 1 + rho' of the folded rho are formed */
-    const REAL other = ((REAL)(2 * AT_ONE) - drop) * (cosines / (REAL)AT_ONE);
-    const REAL own = drop * (cosines / (REAL)AT_ONE);
-    const REAL upper = (pair.sign < (REAL)0 ? other : own) + twice_squared_sine(turn_i - turn_j);
-    const REAL lower = (pair.sign < (REAL)0 ? own : other) + twice_squared_sine(turn_i + turn_j);
-    pair.sign = upper > lower ? (REAL)-1 : (REAL)1;
+    const NUM other = ((NUM)(2 * UNIT) - drop) * (cosines / (NUM)UNIT);
+    const NUM own = drop * (cosines / (NUM)UNIT);
+    const NUM upper = (pair.sign < (NUM)0 ? other : own) + twice_squared_sine(turn_i - turn_j);
+    const NUM lower = (pair.sign < (NUM)0 ? own : other) + twice_squared_sine(turn_i + turn_j);
+    pair.sign = upper > lower ? (NUM)-1 : (NUM)1;
     gap = upper < lower ? upper : lower;
 #endif
     pair.gap = gap;
-    pair.rho = ((REAL)1 - gap) * pair.sign;
-    gap = gap * (REAL)0.5;
-    pair.theta = (REAL)2 * ASIN(SQRT(gap > (REAL)0 ? gap : (REAL)0));
+    pair.rho = ((NUM)1 - gap) * pair.sign;
+    gap = gap * (NUM)0.5;
+    pair.theta = (NUM)2 * NUM_ASIN(NUM_SQRT(gap > (NUM)0 ? gap : (NUM)0));
 #if TANGENT
     pair.ratio = pair.ratio + pair.rho;
 #endif
@@ -142,12 +201,12 @@ INLINE Pair layer_step(Pair pair, REAL cosines, REAL turn_i, REAL turn_j) {
 }
 #elif DEEP
 /* One hidden layer where kappa and kappa_dot are analytic in rho on [-1, 1]. */
-INLINE Pair layer_step(Pair pair, REAL cosines, REAL turn_i, REAL turn_j) {
-    const REAL value = kappa_at(pair.rho, pair.theta);
+INLINE Pair layer_step(Pair pair, Rows rows, NUM cosines, NUM turn_i, NUM turn_j) {
+    const NUM value = read_value(pair, rows);
 #if TANGENT
-    pair.ratio = pair.ratio * (slope_at(pair.rho, pair.theta) * cosines * (REAL)(GAIN / AT_ONE));
+    pair.ratio = pair.ratio * (read_slope(pair, rows) * cosines * (NUM)(FACTOR / UNIT));
 #endif
-    pair.rho = value * (cosines / (REAL)AT_ONE) + turn_i * turn_j;
+    pair.rho = value * (cosines / (NUM)UNIT) + turn_i * turn_j;
 #if TANGENT
     pair.ratio = pair.ratio + pair.rho;
 #endif
@@ -155,34 +214,53 @@ INLINE Pair layer_step(Pair pair, REAL cosines, REAL turn_i, REAL turn_j) {
 }
 #endif
 
+INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer, int kinks) {
+#if CLOSED
+    const size_type row = (size_type)(1 + 2 * (layers + layer)) * (size_type)left.n + (size_type)i;
+    const size_type column = (size_type)(1 + 2 * (layers + layer)) * (size_type)right.n + (size_type)j;
+    Rows rows;
+    rows.one = left.paths[row];
+    rows.other = right.paths[column];
+    rows.scale = left.paths[row + (size_type)left.n] * right.paths[column + (size_type)right.n];
+    rows.kinks.smooth = kinks & 1;
+    rows.kinks.moving = kinks >> 1;
+    return rows;
+#else
+    return 0;
+#endif
+}
+
 /* K_L or Theta_L of rows i and j, from their correlation as the product of unit rows. */
-INLINE REAL entry(REAL rho, Source x, Source y, Side left, Side right, int i, int j, int layers, REAL offset) {
+INLINE NUM entry(NUM rho, Source x, Source y, Side left, Side right, int i, int j, int layers, int kinks, NUM offset) {
     Pair pair = first_pair(rho, x, y, i, j);
+    Rows rows = rows_at(left, right, i, j, layers, 0, kinks);
 #if DEEP
     for (int l = 0; l < layers; ++l) {
         const size_type row = (size_type)(2 * l + 1) * (size_type)left.n + (size_type)i;
         const size_type column = (size_type)(2 * l + 1) * (size_type)right.n + (size_type)j;
-        pair = layer_step(pair, left.paths[row] * right.paths[column], left.paths[row + (size_type)left.n],
+        pair = layer_step(pair, rows, left.paths[row] * right.paths[column], left.paths[row + (size_type)left.n],
                           right.paths[column + (size_type)right.n]);
+        rows = rows_at(left, right, i, j, layers, l + 1, kinks);
     }
 #endif
-    REAL value = kappa_at(pair.rho, pair.theta);
-#if SIGNED && KAPPA_THETA
+    NUM value = read_value(pair, rows);
+#if SIGNED && (CLOSED || KAPPA_THETA)
     value = value * pair.sign;
 #endif
 #if TANGENT
-    value = value + slope_at(pair.rho, pair.theta) * pair.ratio * (REAL)GAIN;
+    value = value + read_slope(pair, rows) * pair.ratio * (NUM)FACTOR;
 #endif
     return value * left.paths[i] * right.paths[j] + offset;
 }
 
 /* In place, tile by tile: matrix (rows, columns) holds the products of unit rows and is left with the kernel.
    `symmetric`: the blocks are the tiles on and above the diagonal, numbered row by row from the end; what they write
-   below it mirrors what they write above, and the diagonal is `moments`. */
+   below it mirrors what they write above, and the diagonal is `moments`. `kinks`: 1 where
+   sigma has none, plus 2 where it has some off zero. */
 KERNEL pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ moments,
              const REAL* __restrict__ x_rows, const REAL* __restrict__ y_rows, const double* __restrict__ x_scale,
-             const double* __restrict__ y_scale, int d, double bias, const REAL* __restrict__ left_paths,
-             const REAL* __restrict__ right_paths, int rows, int columns, int layers, double offset) {
+             const double* __restrict__ y_scale, int d, double bias, const NUM* __restrict__ left_paths,
+             const NUM* __restrict__ right_paths, int rows, int columns, int layers, int kinks, double offset) {
     __shared__ REAL mirror[TILE][TILE + 1];
     const Source x = {x_rows, x_scale, d, bias};
     const Source y = {y_rows, y_scale, d, bias};
@@ -227,7 +305,7 @@ KERNEL pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict_
                 if (symmetric && i == j) {
                     value = (REAL)moments[i];
                 } else {
-                    value = entry(products[k], x, y, left, right, i, j, layers, (REAL)offset);
+                    value = (REAL)entry((NUM)products[k], x, y, left, right, i, j, layers, kinks, (NUM)offset);
                 }
                 matrix[(size_type)i * (size_type)columns + (size_type)j] = value;
                 mirror[lane][within] = value;
