@@ -50,6 +50,7 @@ def lower(
         provenance=_provenance(kernel),
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
         norms=norms,
+        breakpoints=tuple(sorted(float(point) for point in traits.breakpoints)),
     )
 
 

@@ -5,6 +5,7 @@ Both dtypes are printed, each with its own coefficients: in float32 what cannot 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -57,6 +58,8 @@ def _macros(program: KernelProgram) -> str:
     if slope is not None:
         kinds["SLOPE"] = direct_literal(slope.direct)
     degree, series = program.homogeneous_degree, program.kappa.series
+    points = sorted({0.0, *program.breakpoints})
+    apart = min((right - left for left, right in itertools.pairwise(points)), default=1.0)
     constant = not any(series.coefficients[1:])
     lines = [
         f"#define GAIN {program.variance!r}",
@@ -65,6 +68,9 @@ def _macros(program: KernelProgram) -> str:
         f"#define HOMOGENEOUS {int(degree is not None)}",
         f"#define DEGREE {0.0 if degree is None else degree!r}",
         f"#define HAS_NORMS {int(program.norms is not None)}",
+        f"#define SMOOTH {int(not program.breakpoints)}",
+        f"#define MOVING {int(any(program.breakpoints))}",
+        f"#define KINKS_APART {apart!r}",
         f"#define POWER {0 if degree is None else round(degree)}",
     ]
     lines += _ends("", program.kappa)

@@ -4,7 +4,8 @@
 Everything is launched on the current stream. The host waits once in a call: `nngp` and `ntk` for the rows'
 norms, on which every refusal depends, before the product and the kernel are launched; the elementwise
 functions for one flag, after their only kernel. What is refused is refused by the code that refuses it for
-NumPy arrays. `_kernels.cu`, which CuPy compiles at first use and keeps, holds the kernels.
+NumPy arrays. Rows that only tables of norms serve, and features, are computed on the host and moved.
+`_kernels.cu`, which CuPy compiles at first use and keeps, holds the kernels.
 
 Part of generated packages with the cupy backend, copied verbatim; it needs NumPy and CuPy.
 """
@@ -22,7 +23,7 @@ import numpy as np
 
 from ._dispatch import on_device
 from ._evaluation import ThetaTable, derivative
-from ._forms import CLOSED
+from ._forms import CLOSED, NORMS
 from ._inputs import DoubleArray, as_depth, as_scale, float_type, require_rows
 from ._layers import Network, RowPath, diagonal, row_path, unit_factors
 from ._plans import RowNorms, choose_source
@@ -62,10 +63,10 @@ def _as_floats(name: str, value: Any) -> Any:
     return cupy.ascontiguousarray(value.astype(float_type(name, value.dtype), copy=False))
 
 
-def _host(name: str, *arguments: Any) -> Any:
-    """The package's own function on NumPy arrays: it says what is wrong with them."""
+def _host(name: str, *arguments: Any, **options: Any) -> Any:
+    """The package's own function on NumPy arrays: it says what is wrong with them, or has what the kernels lack."""
     function = getattr(importlib.import_module(__package__), name)
-    return function(*(cupy.asnumpy(argument) for argument in arguments))
+    return function(*(cupy.asnumpy(value) if on_device(value) else value for value in arguments), **options)
 
 
 def _blocks(entries: int) -> int:
@@ -226,28 +227,20 @@ def _side(rows: Any, norms: DoubleArray, path: RowPath, network: Network, form: 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a pair is evaluated: `angular` at theta, else at rho; `closed` by the closed form, and what kinks it has."""
+    """How a pair is evaluated: `angular` at theta, else at rho; `closed` by the closed form, else by tables."""
 
     angular: bool
     closed: bool
-    kinks: int
 
 
-def _form(source: Source, tangent: bool) -> _Form:
-    """The kernels' names for a source.
-
-    Raises:
-        ValueError: for a source that they do not have.
-    """
+def _form(source: Source, tangent: bool) -> _Form | None:
+    """The kernels' names for a source; None for one that they do not have."""
     if isinstance(source, ClosedSource):
-        return _Form(True, True, int(source.pairs.smooth) + 2 * int(source.pairs.moving))
+        return _Form(True, True)
     if isinstance(source, CompiledSource):
         used = (TABLES.kappa, TABLES.kappa_dot) if tangent else (TABLES.kappa,)
-        return _Form(any(dual is not None and isinstance(dual.direct, ThetaTable) for dual in used), False, 0)
-    raise ValueError(
-        f"x1: rows of these norms are served by {TABLES.name}'s tables of norms, for NumPy arrays alone: pass "
-        f"cupy.asnumpy(x1), or rows of squared norm {TABLES.variance!r}"
-    )
+        return _Form(any(dual is not None and isinstance(dual.direct, ThetaTable) for dual in used), False)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +279,6 @@ class Plan:
             np.int32(rows),
             np.int32(columns),
             np.int32(self.network.depth - 1),
-            np.int32(self.form.kinks),
             np.float64(bias**2),
         )
         switches = {
@@ -300,12 +292,12 @@ class Plan:
         _kernel("pairs", *options)((blocks,), (_TILE_THREADS,), arguments)
 
 
-def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, Any, Any]) -> Plan:
-    """All that has to be known of the rows; `settings`: depth, w_std, b_std.
+def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, Any, Any]) -> Plan | None:
+    """All that has to be known of the rows; `settings`: depth, w_std, b_std. None: the host has to do it.
 
     Raises:
         RefusedError: for the NTK of an activation whose derivative is not square integrable.
-        ValueError: as for NumPy arrays, and for norms that only tables of norms serve.
+        ValueError: as for NumPy arrays.
     """
     symmetric = x2 is None or x2 is x1
     first = _as_rows("x1", x1)
@@ -323,8 +315,10 @@ def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, 
     dtype = np.result_type(first.dtype, second.dtype)
     names, matrices = (("x1",), [first]) if symmetric else (("x1", "x2"), [first, second])
     norms = _norms(names, matrices)
-    source, reach = choose_source(TABLES, CLOSED, network, norms, dtype)
+    source, reach = choose_source(TABLES, CLOSED, NORMS, network, norms, dtype)
     form = _form(source, network.tangent)
+    if form is None:
+        return None
     sides, moments = [], []
     for rows, side in zip(matrices, norms, strict=True):
         path = row_path(TABLES, source, reach, network, side.name, side.norms)
@@ -343,9 +337,21 @@ def _kernel_matrix(
     """
     if progress is not None and not callable(progress):
         raise ValueError(f"progress: expected a function of the fraction done, got {progress!r}")
-    made = plan(kernel, x1, x2, settings)
     if out is not None:
-        _require_output(out, (len(made.left.rows), len(made.right.rows)), made.left.rows.dtype, (x1, x2))
+        _require_output(out, (x1, x2))
+    made = plan(kernel, x1, x2, settings)
+    if made is None:
+        names = ("depth", "w_std", "b_std")
+        second = None if x2 is None or x2 is x1 else cupy.asnumpy(x2)
+        network = dict(zip(names, settings, strict=True))
+        result = cupy.asarray(_host(kernel, x1, second, **network))
+        if out is None:
+            return result
+        _require_result(out, result.shape, result.dtype)
+        cupy.copyto(out, result)
+        return out
+    if out is not None:
+        _require_result(out, (len(made.left.rows), len(made.right.rows)), made.left.rows.dtype)
     matrix = made.product(out)
     made.finish(matrix)
     if progress is not None:
@@ -353,16 +359,31 @@ def _kernel_matrix(
     return matrix
 
 
-def _require_output(out: Any, shape: tuple[int, int], dtype: np.dtype[Any], inputs: tuple[Any, ...]) -> None:
-    """Refuse an array that the result cannot be written into.
+def _require_output(out: Any, inputs: tuple[Any, ...]) -> None:
+    """Refuse what is no array to write into, or holds an input.
 
     Raises:
         ValueError: naming out.
     """
-    if not on_device(out) or out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
-        raise ValueError(f"out: expected a C-contiguous CuPy array of shape {shape} and dtype {dtype}")
-    if any(value is not None and cupy.may_share_memory(out, value) for value in inputs):
+    if not on_device(out) or not out.flags.c_contiguous:
+        raise ValueError(f"out: expected a C-contiguous CuPy array, got {type(out).__name__}")
+    if any(on_device(value) and cupy.may_share_memory(out, value) for value in inputs):
         raise ValueError("out: shares memory with an input")
 
 
-__all__ = ["dual", "dual_dot", "kappa", "kappa_dot", "kappa_dot_series", "kappa_series", "nngp", "ntk"]
+def _require_result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse an array of another shape or dtype.
+
+    Raises:
+        ValueError: naming out.
+    """
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"out: expected an array of {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}")
+
+
+def features(x: Any, **options: Any) -> Any:
+    """`features` of the package for a CuPy array: computed on the host, from the same seeds."""
+    return cupy.asarray(_host("features", x, **options))
+
+
+__all__ = ["dual", "dual_dot", "features", "kappa", "kappa_dot", "kappa_dot_series", "kappa_series", "nngp", "ntk"]

@@ -96,7 +96,6 @@ APART double close_angle(Source left, Source right, int i, int j, double sign) {
 /* The two rows of a pair before one layer. */
 typedef struct {
     double one, other, scale;
-    Kinks kinks;
 } Rows;
 
 INLINE NUM read_value(Pair pair, Rows rows) {
@@ -104,12 +103,12 @@ INLINE NUM read_value(Pair pair, Rows rows) {
 }
 
 INLINE NUM read_drop(Pair pair, Rows rows) {
-    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.kinks);
+    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows));
 }
 
 #if TANGENT
 INLINE NUM read_slope(Pair pair, Rows rows) {
-    return slope_of(rows.one, rows.other, pair.theta, rows.scale, rows.kinks);
+    return slope_of(rows.one, rows.other, pair.theta, rows.scale);
 }
 #endif
 #else
@@ -214,7 +213,7 @@ INLINE Pair layer_step(Pair pair, Rows rows, NUM cosines, NUM turn_i, NUM turn_j
 }
 #endif
 
-INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer, int kinks) {
+INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer) {
 #if CLOSED
     const size_type row = (size_type)(1 + 2 * (layers + layer)) * (size_type)left.n + (size_type)i;
     const size_type column = (size_type)(1 + 2 * (layers + layer)) * (size_type)right.n + (size_type)j;
@@ -222,8 +221,6 @@ INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer, 
     rows.one = left.paths[row];
     rows.other = right.paths[column];
     rows.scale = left.paths[row + (size_type)left.n] * right.paths[column + (size_type)right.n];
-    rows.kinks.smooth = kinks & 1;
-    rows.kinks.moving = kinks >> 1;
     return rows;
 #else
     return 0;
@@ -231,16 +228,16 @@ INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer, 
 }
 
 /* K_L or Theta_L of rows i and j, from their correlation as the product of unit rows. */
-INLINE NUM entry(NUM rho, Source x, Source y, Side left, Side right, int i, int j, int layers, int kinks, NUM offset) {
+INLINE NUM entry(NUM rho, Source x, Source y, Side left, Side right, int i, int j, int layers, NUM offset) {
     Pair pair = first_pair(rho, x, y, i, j);
-    Rows rows = rows_at(left, right, i, j, layers, 0, kinks);
+    Rows rows = rows_at(left, right, i, j, layers, 0);
 #if DEEP
     for (int l = 0; l < layers; ++l) {
         const size_type row = (size_type)(2 * l + 1) * (size_type)left.n + (size_type)i;
         const size_type column = (size_type)(2 * l + 1) * (size_type)right.n + (size_type)j;
         pair = layer_step(pair, rows, left.paths[row] * right.paths[column], left.paths[row + (size_type)left.n],
                           right.paths[column + (size_type)right.n]);
-        rows = rows_at(left, right, i, j, layers, l + 1, kinks);
+        rows = rows_at(left, right, i, j, layers, l + 1);
     }
 #endif
     NUM value = read_value(pair, rows);
@@ -255,12 +252,11 @@ INLINE NUM entry(NUM rho, Source x, Source y, Side left, Side right, int i, int 
 
 /* In place, tile by tile: matrix (rows, columns) holds the products of unit rows and is left with the kernel.
    `symmetric`: the blocks are the tiles on and above the diagonal, numbered row by row from the end; what they write
-   below it mirrors what they write above, and the diagonal is `moments`. `kinks`: 1 where
-   sigma has none, plus 2 where it has some off zero. */
+   below it mirrors what they write above, and the diagonal is `moments`. */
 KERNEL pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ moments,
              const REAL* __restrict__ x_rows, const REAL* __restrict__ y_rows, const double* __restrict__ x_scale,
              const double* __restrict__ y_scale, int d, double bias, const NUM* __restrict__ left_paths,
-             const NUM* __restrict__ right_paths, int rows, int columns, int layers, int kinks, double offset) {
+             const NUM* __restrict__ right_paths, int rows, int columns, int layers, double offset) {
     __shared__ REAL mirror[TILE][TILE + 1];
     const Source x = {x_rows, x_scale, d, bias};
     const Source y = {y_rows, y_scale, d, bias};
@@ -305,7 +301,7 @@ KERNEL pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict_
                 if (symmetric && i == j) {
                     value = (REAL)moments[i];
                 } else {
-                    value = (REAL)entry((NUM)products[k], x, y, left, right, i, j, layers, kinks, (NUM)offset);
+                    value = (REAL)entry((NUM)products[k], x, y, left, right, i, j, layers, (NUM)offset);
                 }
                 matrix[(size_type)i * (size_type)columns + (size_type)j] = value;
                 mirror[lane][within] = value;
