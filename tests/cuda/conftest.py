@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -30,17 +30,23 @@ def cupy(kernels_folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
+def forget(packages: Iterable[str]) -> None:
+    """Drop imported packages, which hold on to the stand-in."""
+    roots = set(packages)
+    for key in [key for key in sys.modules if key.split(".")[0] in roots]:
+        del sys.modules[key]
+
+
 @pytest.fixture
 def device_package_of(
     cases: dict[str, Case], cupy: ModuleType, tmp_path: Path
 ) -> Iterator[Callable[[str], ModuleType]]:
     """Imports the package of a case, with its CUDA kernels."""
-    loaded: set[str] = set()
+    loaded: list[str] = []
 
     def load(name: str) -> ModuleType:
-        loaded.add(name)
-        return import_folder(write_package(tmp_path, cases[name]), f"device_{name}")
+        loaded.append(f"device_{name}")
+        return import_folder(write_package(tmp_path, cases[name]), loaded[-1])
 
     yield load
-    for key in [key for key in sys.modules if key.startswith(tuple(f"device_{name}" for name in loaded))]:
-        del sys.modules[key]
+    forget(loaded)
