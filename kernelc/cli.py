@@ -23,6 +23,7 @@ from kernelc._version import __version__
 from kernelc.deadline import TimeLimitReached, time_limit
 from kernelc.errors import CertificationError, InputError, KernelcError
 from kernelc.gallery import GALLERY, resolve
+from kernelc.program import BACKEND_NAMES
 from kernelc.progress import PartialProgress, Progress, for_terminal
 from kernelc.report.numbers import plain_text
 from kernelc.writer import certificate_text, check_target, compiled_names, load_certificate
@@ -32,7 +33,6 @@ DONE, CHECK_FAILED, REFUSED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 70, 130
 _DEFAULT_OUT = Path("generated")
 _DEFAULT_TIMEOUT_SECONDS = 600.0
 _LONGEST_MESSAGE = 800
-_BACKENDS = ("numpy",)
 _DEFAULT_NORMS = "1/4,4"
 
 _Result = TypeVar("_Result")
@@ -200,7 +200,7 @@ def compile_command(
             tol=tol,
             precision=precision,
             norms=norms,
-            backends=tuple(dict.fromkeys(backends)) or _BACKENDS,
+            backends=tuple(dict.fromkeys(backends)) or BACKEND_NAMES,
             depth=depth,
             progress=progress,
         )
@@ -381,7 +381,7 @@ def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress],
             tol=None,
             precision=None,
             norms=_DEFAULT_NORMS,
-            backends=_BACKENDS,
+            backends=BACKEND_NAMES,
             depth=1,
             progress=PartialProgress(progress, name, *share),
         )

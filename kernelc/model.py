@@ -21,7 +21,7 @@ from typing import Any, Literal
 import sympy
 from flint import arb
 
-from kernelc.program import Evaluation, KernelProgram, NormProgram
+from kernelc.program import BACKEND_NAMES, Evaluation, KernelProgram, NormProgram
 
 #: The one free variable of every activation, whatever the user called it.
 VARIABLE = sympy.Symbol("t", real=True)
@@ -51,7 +51,7 @@ class CompileOptions:
     degree: int | None = None
     tol: float | None = None
     precision: int | None = None
-    backends: tuple[str, ...] = ("numpy",)
+    backends: tuple[str, ...] = BACKEND_NAMES
     norms: tuple[Fraction, Fraction] = (Fraction(1, 4), Fraction(4))
     depth: int = 1
 

@@ -54,6 +54,7 @@ from kernelc.parse import (
     parse_dual,
     parse_parameter_value,
 )
+from kernelc.program import BACKEND_NAMES
 from kernelc.progress import Progress, SilentProgress
 from kernelc.writer import load_certificate
 
@@ -80,7 +81,7 @@ def compile_activation(
     tol: float | None = None,
     precision: int | None = None,
     norms: str | tuple[float, float] = DEFAULT_NORMS,
-    backends: tuple[str, ...] = ("numpy",),
+    backends: tuple[str, ...] = BACKEND_NAMES,
     depth: int = 1,
     progress: Progress | None = None,
 ) -> Kernel:

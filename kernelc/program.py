@@ -11,6 +11,9 @@ from typing import Literal
 
 Parity = Literal["even", "odd", "none"]
 
+#: The backends there are, in the order in which they print; `kernelc.backends` registers a printer for each.
+BACKEND_NAMES = ("numpy", "cupy")
+
 
 @dataclass(frozen=True, slots=True)
 class PowerSeries:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from kernelc.backends.cupy.printer import CupyPrinter
 from kernelc.backends.numpy.closed_form import numbers as closed_form_numbers
 from kernelc.backends.numpy.norms import numbers as norm_numbers
 from kernelc.backends.numpy.printer import NumpyPrinter
@@ -15,7 +16,7 @@ from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.model import CertifiedKernel, EmittedModule
 from kernelc.program import DualProgram, Evaluation, KernelProgram, PowerSeries
 
-_PRINTERS: tuple[Printer, ...] = (NumpyPrinter(),)
+_PRINTERS: tuple[Printer, ...] = (NumpyPrinter(), CupyPrinter())
 
 #: Every backend by the name that `--backend` takes.
 BACKENDS: Mapping[str, Printer] = MappingProxyType({printer.name: printer for printer in _PRINTERS})

@@ -28,7 +28,7 @@ def test_compiles_writes_and_reports(run: Run, pipeline: StubPipeline, tmp_path:
             "tol": None,
             "precision": None,
             "norms": "1/4,4",
-            "backends": ("numpy",),
+            "backends": ("numpy", "cupy"),
             "depth": 1,
         }
     ]

@@ -48,7 +48,8 @@ from typing import Any, SupportsFloat, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-${closed_import}${network_import}from ._dual import evaluate_dual, evaluate_dual_dot
+${closed_import}${network_import}from ._dispatch import by_array
+from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
 from ._features import FeatureSketch, compute_features, compute_plan
 from ._inputs import RefusedError
@@ -69,6 +70,7 @@ COEFFICIENTS: npt.NDArray[np.float64] = full_coefficients(TABLES.kappa.series, $
 DERIVATIVE_COEFFICIENTS: npt.NDArray[np.float64] | None = $derivative_coefficients
 
 
+@by_array
 def kappa(rho: npt.ArrayLike) -> Any:
     """E[sigma(u) sigma(v)] for Var u = Var v = $variance and correlation rho, $kappa_method.
 
@@ -86,6 +88,7 @@ def kappa(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot(rho: npt.ArrayLike) -> Any:
     """E[sigma'(u) sigma'(v)] at correlation rho, $kappa_dot_method.
 
@@ -99,6 +102,7 @@ def kappa_dot(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def kappa_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa, of degree $degree: the one that the certificate bounds.
 
@@ -107,6 +111,7 @@ def kappa_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa_dot: the one that the certificate bounds.
 
@@ -115,6 +120,7 @@ def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """T(q11, q12, q22) = E[sigma(u) sigma(v)] for a centred Gaussian pair with these covariances.
 
@@ -132,6 +138,7 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     return evaluate_dual(TABLES, $closed_dual, $norms, q11, q12, q22)
 
 
+@by_array
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, arguments as in `dual`.
 
@@ -144,6 +151,7 @@ def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     return evaluate_dual_dot(TABLES, $closed_dual_dot, $norms, q11, q12, q22)
 
 
+@by_array
 def nngp(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,
@@ -173,6 +181,7 @@ def nngp(
     return kernel_matrix(TABLES, $closed, $norms, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
+@by_array
 def ntk(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,
@@ -202,6 +211,7 @@ class Sketch(FeatureSketch):
     _matrices = MappingProxyType({"nngp": nngp, "ntk": ntk})
 
 
+@by_array
 def features(
     x: Any,
     *,

@@ -16,6 +16,7 @@ RUNTIME_FILES = (
     "_bundles.py",
     "_closed.py",
     "_composition.py",
+    "_dispatch.py",
     "_dual.py",
     "_evaluation.py",
     "_features.py",
