@@ -57,13 +57,17 @@ def derivable(name: str) -> bool:
 
 @cache
 def derived(name: str) -> Derived:
-    text, parameters = FORMULAS[name]
+    return derived_from(name, *FORMULAS[name])
+
+
+def derived_from(name: str, text: str, parameters: dict[str, str]) -> Derived:
+    """The same of any formula that has a closed form."""
     spec = parse_activation(text, name=name, parameters=parameters)
     form = derive(spec.expression)
     assert isinstance(form, ClosedForm)
     degree = analyse(spec, Fraction(1)).homogeneous_degree
     dual = compile_dual(form)
-    dot = None if name in JUMPS else compile_dual(form, dot=True)
+    dot = None if form.dual_dot is None else compile_dual(form, dot=True)
     stand_in = _stand_ins()["step" if dot is None else "relu"].program
     program = replace(
         stand_in,

@@ -110,6 +110,11 @@ def test_a_wrong_formula_is_an_error() -> None:
         prove(wrong, sympy.Max(t, 0), samples=1, digits=12)
 
 
+def test_conditions_may_have_switches_of_their_own() -> None:
+    one = derived(sympy.Piecewise((t, sympy.Abs(t) < 1), (sympy.sign(t), True)))
+    assert one.terms == derived(sympy.Max(-1, sympy.Min(1, t))).terms
+
+
 def test_nested_and_shifted_switches_equal_their_flat_forms() -> None:
     nested = derived(t * sympy.Min(sympy.Max(t + 3, 0), 6) / 6)
     flat = derived(sympy.Piecewise((0, t <= -3), (t * (t + 3) / 6, t < 3), (t, True)))
