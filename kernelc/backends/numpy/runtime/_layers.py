@@ -96,17 +96,20 @@ def _refuse_other_norms(
     tables: KernelTables, name: str, norms: DoubleArray, w_std: float, b_std: float, dtype: np.dtype[Any]
 ) -> None:
     """Refuse rows whose variance in the first layer is not the compiled one, saying which and what to do."""
-    variances = (w_std * norms) ** 2 + b_std**2
+    with np.errstate(over="ignore", under="ignore"):
+        variances = (w_std * norms) ** 2 + b_std**2
     try:
         require_compiled_variance(tables, name, variances, dtype)
     except ValueError:
         row = int(np.abs(variances - tables.variance).argmax())
         room = tables.variance - b_std**2
         advice = f"recompile with --variance {float(variances[row])!r}"
-        if room > 0.0:
+        if room > 0.0 and w_std**2 > 0.0:
             advice = f"rescale the rows to squared norm {room / w_std**2!r}, or {advice}"
+        # a product: a power of a Python float raises where it overflows
+        square = float(norms[row]) * float(norms[row])
         raise ValueError(
-            f"{name}: row {row} has squared norm {float(norms[row]) ** 2!r}, so w_std^2 |x|^2 + b_std^2 = "
+            f"{name}: row {row} has squared norm {square!r}, so w_std^2 |x|^2 + b_std^2 = "
             f"{float(variances[row])!r}, but {tables.name} holds at variance {tables.variance!r} alone; {advice}"
         ) from None
 
@@ -155,7 +158,8 @@ def row_state(
             angles.append(np.arctan2(b_std, alpha) if b_std > 0.0 else np.zeros_like(alpha))
             last = w_std * (np.hypot(alpha, b_std) / math.sqrt(tables.variance)) ** power
     exponents = np.frexp(np.where(scales > 0.0, scales / w_std, 1.0))[1]
-    source = Source(rows, np.ldexp(1.0, -exponents), b_std / w_std)
+    # subnormal rows are scaled as far as a double can: their lengths are then below 1, and no less exact
+    source = Source(rows, np.ldexp(1.0, np.minimum(-exponents, 1023)), b_std / w_std)
     return RowState(unit, source, tuple(angles), last)
 
 
