@@ -244,7 +244,9 @@ def _correlations(dual: DualTables, name: str, rho: npt.ArrayLike) -> FloatArray
     checked = as_correlation(name, rho)
     # an eighth: sums on the way are a little larger than their result
     if dual.at_one > float(np.finfo(checked.dtype).max) / 8:
-        raise ValueError(f"{name}: the kernel reaches {dual.at_one!r}, which {checked.dtype} does not hold; pass float64")
+        raise ValueError(
+            f"{name}: the kernel reaches {dual.at_one!r}, which {checked.dtype} does not hold; pass float64"
+        )
     return checked
 
 
