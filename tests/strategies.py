@@ -291,6 +291,7 @@ _ONE: Tree = ("number", "1")
 def _affine(draw: _Draw, variable: str) -> Tree:
     """c t + d, with c from 1e-3 to 1e3 and either left out at times; a parameter may stand for c."""
     t: Tree = ("name", variable)
+    scaled: Tree
     match draw(st.integers(0, 9)):
         case 0 | 1 | 2 | 3:
             return t
