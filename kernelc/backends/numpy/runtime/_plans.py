@@ -26,7 +26,7 @@ from ._layers import (
     row_scales,
     row_state,
 )
-from ._norms import NormTables
+from ._norms import NormTables, serves
 from ._pairs import ClosedPairs
 from ._roads import Road
 from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source
@@ -96,7 +96,7 @@ def _source(
             math.sqrt(low), math.sqrt(high), closed[0].at_origin, "its closed form is not known to hold beyond"
         )
         return ClosedSource(ClosedPairs(*closed, tables.breakpoints)), reach
-    if norms is not None and norms.dual is not None and (norms.dual_dot is not None or not network.tangent):
+    if norms is not None and serves(norms) and (norms.dual_dot is not None or not network.tangent):
         return NormSource(tables, norms), Reach(*norms.norms, False, "recompile with --norms LOW,HIGH to widen this")
     for side, (lengths, _) in zip(sides, scales, strict=True):
         refuse_other_variances(tables, side.name, lengths, network.depth, network.weight, network.bias, dtype)
