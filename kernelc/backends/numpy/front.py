@@ -39,6 +39,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -195,6 +196,7 @@ class Sketch(FeatureSketch):
 
     _tables = TABLES
     _norm_tables = $norms
+    _matrices = MappingProxyType({"nngp": nngp, "ntk": ntk})
 
 
 def features(
