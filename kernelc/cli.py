@@ -6,6 +6,7 @@ Exit status: 0 done, 1 a check failed, 2 refused input, 70 a defect of kernelc, 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import os
 import sys
@@ -32,6 +33,7 @@ _DEFAULT_OUT = Path("generated")
 _DEFAULT_TIMEOUT_SECONDS = 600.0
 _LONGEST_MESSAGE = 800
 _BACKENDS = ("numpy",)
+_DEFAULT_NORMS = "1/4,4"
 
 _Result = TypeVar("_Result")
 
@@ -77,6 +79,7 @@ class Pipeline(Protocol):
         degree: int | None,
         tol: float | None,
         precision: int | None,
+        norms: str,
         backends: tuple[str, ...],
         progress: Progress,
     ) -> CompiledKernel:
@@ -143,6 +146,13 @@ def command_line(context: click.Context) -> None:
 @click.option("--tol", type=float, help="Choose the degree so that kappa's truncation bound is at most this.")
 @click.option("--backend", "backends", multiple=True, help="Backend to print for; may be repeated.  [default: all]")
 @click.option("--precision", type=int, metavar="BITS", help="Least working precision in bits.  [default: chosen]")
+@click.option(
+    "--norms",
+    default=_DEFAULT_NORMS,
+    show_default=True,
+    metavar="LOW,HIGH",
+    help="Norms of inputs to serve where EXPR is not homogeneous.",
+)
 @click.option("--force", is_flag=True, help="Also replace a folder that kernelc did not generate.")
 @_out_option
 @_timeout_option
@@ -157,6 +167,7 @@ def compile_command(
     tol: float | None,
     backends: tuple[str, ...],
     precision: int | None,
+    norms: str,
     force: bool,
     out: Path,
     timeout: float,
@@ -183,6 +194,7 @@ def compile_command(
             degree=degree,
             tol=tol,
             precision=precision,
+            norms=norms,
             backends=tuple(dict.fromkeys(backends)) or _BACKENDS,
             progress=progress,
         )
@@ -207,6 +219,73 @@ def report_command(name: str, format_: str, out: Path) -> int:
     else:
         _print_report(certificate)
     return DONE
+
+
+@command_line.command("plan")
+@click.argument("name")
+@click.option("--dim", type=int, required=True, help="Columns of the inputs.")
+@click.option("--features", type=int, help="How many features.")
+@click.option("--epsilon", type=float, help="The relative error that chooses how many.")
+@click.option("--kernel", type=click.Choice(["ntk", "nngp"]), default="ntk", show_default=True)
+@click.option("--depth", type=int, default=1, show_default=True, help="Hidden layers.")
+@click.option(
+    "--sketch",
+    type=click.Choice(["auto", "zonal", "polysketch", "tensorsketch"]),
+    default="auto",
+    show_default=True,
+    help="Kind of random features.",
+)
+@click.option("--pairs", type=click.Choice(["unknown", "isotropic"]), default="unknown", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@_out_option
+def plan_command(
+    name: str,
+    dim: int,
+    features: int | None,
+    epsilon: float | None,
+    kernel: str,
+    depth: int,
+    sketch: str,
+    pairs: str,
+    seed: int,
+    as_json: bool,
+    out: Path,
+) -> int:
+    """Plan random features of the compiled kernel NAME: which sketch, which degrees, and the error to expect."""
+    if (features is None) == (epsilon is None):
+        raise InputError("give either --features M or --epsilon E: the number of features, or the error to reach")
+    module = _load_module(out, name)
+    try:
+        plan = module.plan(
+            dim,
+            features=features,
+            epsilon=epsilon,
+            kernel=kernel,
+            depth=depth,
+            sketch=sketch,
+            pairs=pairs,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    click.echo(plan.json() if as_json else str(plan), nl=not as_json)
+    return DONE
+
+
+def _load_module(out: Path, name: str) -> Any:
+    """The compiled package out/name, imported from its folder."""
+    certificate_text(out, name)
+    folder = (out / name).resolve()
+    spec = importlib.util.spec_from_file_location(
+        f"_kernelc_planned_{name}", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None or not (folder / "_plan.py").is_file():
+        raise InputError(f"{folder} has no planner; compile {name} again")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @command_line.command("check")
@@ -295,6 +374,7 @@ def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress],
             degree=None,
             tol=None,
             precision=None,
+            norms=_DEFAULT_NORMS,
             backends=_BACKENDS,
             progress=PartialProgress(progress, name, *share),
         )

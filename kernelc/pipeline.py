@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
@@ -26,11 +27,11 @@ from kernelc.closedform import ClosedFormStatement, state_closed_form, state_giv
 from kernelc.dualkernel import AngularValues, analyse_dual, expand_dual
 from kernelc.errors import InputError, KernelcError
 from kernelc.expansion import expand
-from kernelc.fitting import fit, fit_given
+from kernelc.fitting import fit, fit_given, fit_norms
 from kernelc.gallery import GALLERY, resolve
 from kernelc.kernel import Kernel
 from kernelc.lowering import lower
-from kernelc.model import ActivationSpec, CompileOptions, DualKernelSpec, Expansion, Spec, Traits
+from kernelc.model import ActivationSpec, CompileOptions, DualKernelSpec, Expansion, NormFit, Spec, Traits
 from kernelc.parse import (
     check_name,
     dual_from_sympy,
@@ -43,11 +44,13 @@ from kernelc.progress import Progress, SilentProgress
 from kernelc.writer import load_certificate
 
 DEFAULT_DEGREE = 64
+DEFAULT_NORMS = "1/4,4"
 MAX_DEGREE = 1024
 _SMOOTH_DEGREE = 256
 _KINKED_DEGREE = 512
 _VARIANCE_RANGE = (Fraction(1, 10**6), Fraction(10**6))
 _PRECISION_RANGE = (64, 4096)
+_NORM_RANGE = (Fraction(1, 10**4), Fraction(10**4))
 _DEEP_RHOS = (-0.8, 0.3, 0.9)
 _DEEP_TOLERANCE = 1e-9
 
@@ -62,6 +65,7 @@ def compile_activation(
     degree: int | None = None,
     tol: float | None = None,
     precision: int | None = None,
+    norms: str | tuple[float, float] = DEFAULT_NORMS,
     backends: tuple[str, ...] = ("numpy",),
     progress: Progress | None = None,
 ) -> Kernel:
@@ -76,7 +80,7 @@ def compile_activation(
         CertificationError: two roads to one number disagree; nothing is emitted.
     """
     watch = SilentProgress() if progress is None else progress
-    options = make_options(name, variance, degree, tol, precision, backends)
+    options = make_options(name, variance, degree, tol, precision, backends, norms)
     watch.step("parsing", 0.02)
     spec = _specified(expression, dual, name, parameters or {})
     kept, form, traits, inputs = (
@@ -86,7 +90,7 @@ def compile_activation(
     )
     watch.step("certifying", 0.9)
     kernel = certify(inputs, kept)
-    program = lower(kernel, traits, inputs.direct, form.program)
+    program = lower(kernel, traits, inputs.direct, form.program, inputs.norms.program)
     watch.step("emitting", 0.97)
     return Kernel(emit(program, kernel, options.backends))
 
@@ -110,9 +114,14 @@ def _from_activation(spec: ActivationSpec, options: CompileOptions, watch: Progr
     oracle = check_expansion(spec.expression, traits, expansion, variance, kept)
     watch.step("fitting the direct evaluation", 0.6)
     direct = fit(traits, expansion, variance, lambda message: watch.step(message, 0.7))
+    norms = fit_norms(
+        traits, expansion, float(variance), options.norm_range, kept, lambda message: watch.step(message, 0.75)
+    )
     watch.step("deriving the closed form", 0.8)
     form = state_closed_form(spec.expression)
-    inputs = CertificateInputs(spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason)
+    inputs = CertificateInputs(
+        spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norms
+    )
     return kept, form, traits, inputs
 
 
@@ -132,7 +141,10 @@ def _from_dual_kernel(spec: DualKernelSpec, options: CompileOptions, watch: Prog
     direct = fit_given(traits.parity, expansion, values, lambda message: watch.step(message, 0.7))
     watch.step("deriving the closed form", 0.8)
     form = state_given_form(spec, traits)
-    inputs = CertificateInputs(spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason)
+    norms = NormFit(options.norm_range, None, None, "sigma is unknown: the given formula serves other norms", 0, 0, ())
+    inputs = CertificateInputs(
+        spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norms
+    )
     return kept, form, traits, inputs
 
 
@@ -194,6 +206,7 @@ def make_options(
     tol: float | None,
     precision: int | None,
     backends: tuple[str, ...],
+    norms: str | tuple[float, float] = DEFAULT_NORMS,
 ) -> CompileOptions:
     """Validated options.
 
@@ -213,7 +226,7 @@ def make_options(
     low, high = _PRECISION_RANGE
     if precision is not None and not low <= precision <= high:
         raise InputError(f"--precision must be from {low} to {high} bits, not {precision!r}")
-    return CompileOptions(name, q, degree, tol, precision, tuple(backends))
+    return CompileOptions(name, q, degree, tol, precision, tuple(backends), _norms(norms))
 
 
 def _variance(value: str | Fraction | float) -> Fraction:
@@ -228,6 +241,30 @@ def _variance(value: str | Fraction | float) -> Fraction:
     if not low <= q <= high:
         raise InputError(f"--variance must be between {float(low):g} and {float(high):g}, not {value!r}")
     return q
+
+
+def _norms(value: str | tuple[float | str, float | str]) -> tuple[Fraction, Fraction]:
+    """The range of norms, exactly as it was written."""
+    parts: Sequence[float | str] = value.split(",") if isinstance(value, str) else tuple(value)
+    if len(parts) != 2:
+        raise InputError(f"--norms takes two numbers LOW,HIGH such as 1/4,4, not {value!r}")
+    low, high = (_number("--norms", part) for part in parts)
+    least, most = _NORM_RANGE
+    if not least <= low < high <= most:
+        raise InputError(
+            f"--norms must be LOW,HIGH with {float(least):g} <= LOW < HIGH <= {float(most):g}, not {value!r}"
+        )
+    return low, high
+
+
+def _number(option: str, value: float | str | Fraction) -> Fraction:
+    """A rational number as it was written; a float is taken for the decimal it prints as."""
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise InputError(f"{option} must be a finite number, not {value!r}")
+    exact = parse_parameter_value(value if isinstance(value, str) else str(value))
+    if not isinstance(exact, sympy.Rational):
+        raise InputError(f"{option} takes rational numbers such as 4, 0.25 or 1/4, not {value!r}")
+    return Fraction(int(exact.p), int(exact.q))
 
 
 def versions() -> dict[str, str]:
@@ -279,6 +316,7 @@ def _again(certificate: Mapping[str, Any], name: str, watch: Progress) -> Kernel
         degree=request["degree"],
         tol=request["tol"],
         precision=request["precision"],
+        norms=request["norms"],
         backends=tuple(request["backends"]),
         progress=watch,
     )

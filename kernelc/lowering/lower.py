@@ -6,8 +6,27 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-from kernelc.model import Ball, CertifiedKernel, DirectDual, DirectEvaluation, DualKernelSpec, Traits
-from kernelc.program import ClosedFormDual, ClosedFormProgram, DualProgram, KernelProgram, PowerSeries, Provenance
+from kernelc.model import (
+    Ball,
+    CertifiedKernel,
+    CompileOptions,
+    DirectDual,
+    DirectEvaluation,
+    DualKernelSpec,
+    DualKernelTraits,
+    Traits,
+)
+from kernelc.program import (
+    ClosedFormDual,
+    ClosedFormProgram,
+    DualProgram,
+    KernelProgram,
+    NormProgram,
+    PowerSeries,
+    Provenance,
+)
+
+_DEFAULT_NORMS = CompileOptions("").norms
 
 
 def lower(
@@ -15,6 +34,7 @@ def lower(
     traits: Traits,
     direct: DirectEvaluation,
     closed_form: ClosedFormProgram | None = None,
+    norms: NormProgram | None = None,
 ) -> KernelProgram:
     """The typed program of one kernel; a closed form that does not hold at its variance is left out."""
     derivative = None
@@ -30,6 +50,8 @@ def lower(
         derivative_refused=None if derivative is not None else traits.derivative_refused,
         provenance=_provenance(kernel),
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
+        norms=norms,
+        breakpoints=() if isinstance(traits, DualKernelTraits) else tuple(sorted(map(float, traits.breakpoints))),
     )
 
 
@@ -69,6 +91,8 @@ def command_line(kernel: CertifiedKernel) -> str:
         words += ["--tol", repr(options.tol)]
     if options.precision is not None:
         words += ["--precision", str(options.precision)]
+    if options.norms != _DEFAULT_NORMS:
+        words += ["--norms", ",".join(map(str, options.norms))]
     return shlex.join(words)
 
 

@@ -103,7 +103,7 @@ def _activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     norms = (
         f"any: {subject} is homogeneous of degree {plain_text(homogeneous)}"
         if homogeneous is not None
-        else f"rows of squared norm {variance} ({subject} is not homogeneous)"
+        else _norms_text(variance, subject, certificate.get("norms"))
     )
     rows = [("source", plain_text(certificate["source"]))] if certificate.get("source") else []
     rows += [
@@ -131,6 +131,17 @@ def _given_rows(certificate: Mapping[str, Any], given: Mapping[str, Any]) -> lis
         ("symmetric", plain_text(given.get("symmetric", "?"))),
         ("positive definite", plain_text(given.get("positive_definite", "?"))),
     ]
+
+
+def _norms_text(variance: str, subject: str, norms: Mapping[str, Any] | None) -> str:
+    """Which inputs are served where sigma is not homogeneous."""
+    one = f"rows of squared norm {variance} ({subject} is not homogeneous)"
+    if not norms or not norms.get("served"):
+        reason = (norms or {}).get("reason")
+        return f"{one}; no tables for others: {plain_text(reason)}" if reason else one
+    low, high = norms["served"]
+    error = value_text(norms.get("error_estimate"))
+    return f"from {value_text(low)} to {value_text(high)}, by tables with an estimated error of {error} of the diagonal"
 
 
 def _closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
