@@ -11,6 +11,9 @@ from typing import Literal
 
 Parity = Literal["even", "odd", "none"]
 
+#: The backends there are, in the order in which they print; `kernelc.backends` registers a printer for each.
+BACKEND_NAMES = ("numpy", "cupy")
+
 
 @dataclass(frozen=True, slots=True)
 class PowerSeries:
@@ -150,6 +153,16 @@ class ClosedFormProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkProgram:
+    """The kernels of a network of `depth` hidden layers, composed; `ntk` is None exactly where `refused` says why."""
+
+    depth: int
+    nngp: DualProgram
+    ntk: DualProgram | None
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class NormTensor:
     """sum_m T_p(m)(z) sum_ij layers[m][i][j] T_i(x1) T_j(x2), z = 2 theta / pi - 1, x as in `NormProgram`.
 
@@ -174,8 +187,10 @@ class NormProgram:
     """T(s1, s2, theta) and Tdot for standard deviations s in `norms` = (low, high), ends included.
 
     x(s) = stretch log(s + shift) - offset. `hermite[k]`: Chebyshev coefficients of a_k(s) / sqrt(E[sigma(s Z)^2]).
-    `dual` and `dual_dot` are normalized by the square roots of both moments; None: no table (`dual_dot` also
-    where Tdot is refused).
+    `aligned`: T at theta = 0 as a symmetric matrix like a layer of `NormTensor`, None where there are no tables of
+    T. `dual_dot` is None where Tdot is refused. `dual` is None where T is the integral of Tdot:
+    dT / dtheta = -s1 s2 Tdot sin(theta), T = a_0(s1) a_0(s2) at theta = pi / 2.
+    All are normalized by the square roots of both moments.
     """
 
     norms: tuple[float, float]
@@ -185,6 +200,7 @@ class NormProgram:
     moment: NormMoment
     slope_moment: NormMoment | None
     hermite: tuple[tuple[float, ...], ...]
+    aligned: tuple[tuple[float, ...], ...] | None
     dual: NormTensor | None
     dual_dot: NormTensor | None
 
@@ -206,7 +222,9 @@ class KernelProgram:
     `kappa_dot` is None exactly where `derivative_refused` holds the reason. `homogeneous_degree` p:
     T(q11, q12, q22) = (sqrt(q11 q22) / variance)^p kappa(rho) holds for every variance (None: only
     q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived.
-    `norms`: tables of both for a range of norms, where sigma is not homogeneous.
+    `breakpoints`: where sigma is not analytic.
+    `norms`: tables of both for a range of norms, where sigma is not homogeneous. `network`: the composed
+    kernels of a deep network, where a depth was asked for.
 
     In a float program an instruction's arguments are indices of earlier instructions.
     """
@@ -220,3 +238,5 @@ class KernelProgram:
     provenance: Provenance
     closed_form: ClosedFormProgram | None = None
     norms: NormProgram | None = None
+    network: NetworkProgram | None = None
+    breakpoints: tuple[float, ...] = ()
