@@ -345,7 +345,7 @@ def check(name: str, out: Path, deep: bool = False, progress: Progress | None = 
     try:
         certificate = load_certificate(Path(out), name)
         kernel = _again(certificate, name, watch)
-    except (KernelcError, KeyError, TypeError) as error:
+    except (KernelcError, AttributeError, LookupError, TypeError, ValueError) as error:
         return CheckResult(name, False, (f"cannot be derived again: {error}",))
     problems = _differences(kernel, folder)
     notes = _deep_check(kernel, watch) if deep and not problems else []

@@ -403,6 +403,9 @@ NASTY_TEXTS: tuple[str, ...] = (
     "exp(10**9*log(2) + t)",
     "2**(t + 10**9)*2**(-t)",
     "2**(10**9*log(3)/log(2))*t",
+    # SymPy asks whether a tower of constants is whole, at a cost that doubles with each storey.
+    "t*" + "(1/3)^(" * 30 + "1/3" + ")" * 30,
+    "t*" + "2^cos(" * 25 + "1" + ")" * 25,
     "gamma(10**9)*t",
     "gamma(gamma(gamma(5)))*t",
     "loggamma(10**15)*t",

@@ -276,7 +276,7 @@ def _require_doubles(what: str, moment: arb) -> None:
     Raises:
         UnsupportedError: with the size and what would do.
     """
-    if not (moment.upper() >= _SMALLEST and moment.lower() <= _LARGEST):
+    if moment.is_finite() and not (moment.upper() >= _SMALLEST and moment.lower() <= _LARGEST):
         raise UnsupportedError(
             f"{what} is {moment.str(3, radius=False)}, outside the range of doubles ({_SMALLEST:g} to {_LARGEST:g}); "
             "scale the activation"
