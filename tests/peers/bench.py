@@ -187,7 +187,7 @@ def timed(
 
 def times(options: Options, python: Path, folder: Path, better: list[str]) -> Iterator[str]:
     """The table of times; the cases in which the peer is better are added to `better`."""
-    yield "| activation | depth | dtype | rows | kernelc, ns an entry | peer, ns | ratio | its memory | peer's memory |"
+    yield "| activation | depth | dtype | rows | kernelc, ns a pair | peer, ns | ratio | kernelc memory | peer memory |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for case in options.cases:
         with both_sides(python) as sides:
