@@ -310,11 +310,11 @@ def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, 
         as_scale("w_std", settings[1], zero=False),
         as_scale("b_std", settings[2], zero=True),
     )
-    if network.tangent:
-        derivative(TABLES)
     dtype = np.result_type(first.dtype, second.dtype)
     names, matrices = (("x1",), [first]) if symmetric else (("x1", "x2"), [first, second])
     norms = _norms(names, matrices)
+    if network.tangent:
+        derivative(TABLES)
     source, reach = choose_source(TABLES, CLOSED, NORMS, network, norms, dtype)
     form = _form(source, network.tangent)
     if form is None:
