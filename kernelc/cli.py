@@ -81,6 +81,7 @@ class Pipeline(Protocol):
         precision: int | None,
         norms: str,
         backends: tuple[str, ...],
+        depth: int,
         progress: Progress,
     ) -> CompiledKernel:
         """Compile one activation."""
@@ -113,8 +114,21 @@ class _FormulaCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
+class _Folder(click.Path):
+    """The path of a folder; one that no path can be is refused, where click asks the system first."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if "\0" in str(value):
+            self.fail("a path holds no null character", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _out_option = click.option(
-    "--out", type=click.Path(path_type=Path), default=_DEFAULT_OUT, show_default=True, help="Folder of the kernels."
+    "--out", type=_Folder(), default=_DEFAULT_OUT, show_default=True, help="Folder of the kernels."
 )
 _quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 _timeout_option = click.option(
@@ -144,6 +158,9 @@ def command_line(context: click.Context) -> None:
 @click.option("--variance", default="1", show_default=True, help="Variance q at which kappa is compiled.")
 @click.option("--degree", type=int, help="Last kept degree of the power series.")
 @click.option("--tol", type=float, help="Choose the degree so that kappa's truncation bound is at most this.")
+@click.option(
+    "--depth", type=int, default=1, show_default=True, help="Add NNGP and NTK of this many hidden layers as one series."
+)
 @click.option("--backend", "backends", multiple=True, help="Backend to print for; may be repeated.  [default: all]")
 @click.option("--precision", type=int, metavar="BITS", help="Least working precision in bits.  [default: chosen]")
 @click.option(
@@ -165,6 +182,7 @@ def compile_command(
     variance: str,
     degree: int | None,
     tol: float | None,
+    depth: int,
     backends: tuple[str, ...],
     precision: int | None,
     norms: str,
@@ -196,6 +214,7 @@ def compile_command(
             precision=precision,
             norms=norms,
             backends=tuple(dict.fromkeys(backends)) or BACKEND_NAMES,
+            depth=depth,
             progress=progress,
         )
 
@@ -217,7 +236,14 @@ def report_command(name: str, format_: str, out: Path) -> int:
     if format_ == "json":
         click.echo(certificate_text(out, name), nl=False)
     else:
-        _print_report(certificate)
+        try:
+            _print_report(certificate)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # The certificate is a file that anyone may have changed.
+            raise InputError(
+                f"the certificate of {name} in {out} is not as kernelc wrote it ({type(error).__name__}: {error}); "
+                f"compile {name} again"
+            ) from error
     return DONE
 
 
@@ -376,6 +402,7 @@ def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress],
             precision=None,
             norms=_DEFAULT_NORMS,
             backends=BACKEND_NAMES,
+            depth=1,
             progress=PartialProgress(progress, name, *share),
         )
 

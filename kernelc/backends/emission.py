@@ -69,6 +69,9 @@ def _require_finite(program: KernelProgram) -> None:
     numbers = [program.variance, *_dual_numbers(program.kappa)]
     if program.kappa_dot is not None:
         numbers += _dual_numbers(program.kappa_dot)
+    if program.network is not None:
+        numbers += _dual_numbers(program.network.nngp)
+        numbers += [] if program.network.ntk is None else _dual_numbers(program.network.ntk)
     if program.closed_form is not None:
         numbers += closed_form_numbers(program.closed_form)
     if program.norms is not None:

@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -42,7 +43,11 @@ def formulas_of(block_seed: int, count: int) -> list[Formula]:
 
     @seed(block_seed)
     @settings(
-        max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(activations())
     def gather(formula: Formula) -> None:
@@ -78,6 +83,8 @@ def in_a_process(case: Case, seconds: float) -> Outcome:
             with tempfile.TemporaryDirectory() as folder, os.fdopen(writer, "w") as pipe:
                 json.dump(asdict(judge(case, Path(folder), seconds)), pipe)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(writer)

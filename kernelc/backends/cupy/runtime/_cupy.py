@@ -4,7 +4,8 @@
 Everything is launched on the current stream. The host waits once in a call: `nngp` and `ntk` for the rows'
 norms, on which every refusal depends, before the product and the kernel are launched; the elementwise
 functions for one flag, after their only kernel. What is refused is refused by the code that refuses it for
-NumPy arrays. Rows that only tables of norms serve, and features, are computed on the host and moved.
+NumPy arrays. Rows that only tables of norms serve, features, and what `--depth` adds are computed on the host and
+moved.
 `_kernels.cu`, which CuPy compiles at first use and keeps, holds the kernels.
 
 Part of generated packages with the cupy backend, copied verbatim; it needs NumPy and CuPy.
@@ -386,4 +387,26 @@ def features(x: Any, **options: Any) -> Any:
     return cupy.asarray(_host("features", x, **options))
 
 
-__all__ = ["dual", "dual_dot", "features", "kappa", "kappa_dot", "kappa_dot_series", "kappa_series", "nngp", "ntk"]
+def network_kappa(rho: Any, **options: Any) -> Any:
+    """`network_kappa` of a package compiled with a depth, for a CuPy array: computed on the host."""
+    return cupy.asarray(_host("network_kappa", rho, **options))
+
+
+def network_series(rho: Any, **options: Any) -> Any:
+    """`network_series` of a package compiled with a depth, for a CuPy array: computed on the host."""
+    return cupy.asarray(_host("network_series", rho, **options))
+
+
+__all__ = [
+    "dual",
+    "dual_dot",
+    "features",
+    "kappa",
+    "kappa_dot",
+    "kappa_dot_series",
+    "kappa_series",
+    "network_kappa",
+    "network_series",
+    "nngp",
+    "ntk",
+]
