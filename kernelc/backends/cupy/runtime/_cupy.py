@@ -40,14 +40,20 @@ _THREADS, _BLOCKS = 256, 8192
 _SINGLE = np.dtype(np.float32)
 
 
-@cache
 def _kernel(name: str, *options: str) -> Any:
-    """A kernel of `_kernels.cu`; without contraction of a * b + c where a closed form depends on its rounding."""
+    """A kernel of `_kernels.cu` on the current device."""
+    return _loaded(int(cupy.cuda.runtime.getDevice()), name, options)
+
+
+@cache
+def _loaded(device: int, name: str, options: tuple[str, ...]) -> Any:
+    """CuPy binds a kernel to the device that is current when it is made: `device`."""
     source = Path(__file__).with_name("_kernels.cu").read_text(encoding="utf-8")
     return cupy.RawModule(code=source, options=options).get_function(name)
 
 
 def _kernel_of(name: str, dtype: np.dtype[Any]) -> Any:
+    """One that may hold a closed form, whose rounding a contraction of a * b + c would change."""
     return _kernel(name, "--fmad=false", f"-DSINGLE={int(dtype == _SINGLE)}")
 
 
@@ -61,7 +67,12 @@ def _as_floats(name: str, value: Any) -> Any:
         if np.ndim(value):
             raise ValueError(f"{name}: expected a CuPy array beside the CuPy arrays, got {type(value).__name__}")
         value = cupy.asarray(value)
-    return cupy.ascontiguousarray(value.astype(float_type(name, value.dtype), copy=False))
+    return _contiguous(value.astype(float_type(name, value.dtype), copy=False))
+
+
+def _contiguous(array: Any) -> Any:
+    """In C order, in its own shape: a scalar's too."""
+    return cupy.ascontiguousarray(array).reshape(array.shape)
 
 
 def _host(name: str, *arguments: Any, **options: Any) -> Any:
@@ -116,7 +127,7 @@ def _duals(name: str, slope: bool, q11: Any, q12: Any, q22: Any) -> Any:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
         return _host(name, q11, q12, q22)
-    wide = [cupy.ascontiguousarray(cupy.broadcast_to(array.astype(np.float64), shape)) for array in arrays]
+    wide = [_contiguous(cupy.broadcast_to(array.astype(np.float64), shape)) for array in arrays]
     out, bad = cupy.empty(shape, np.float64), cupy.zeros(1, np.int32)
     limits = np.finfo(dtype)
     if out.size:
