@@ -44,6 +44,9 @@ class ndarray:
     def astype(self, dtype: Any, copy: bool = True) -> ndarray:
         return ndarray(self.data_.astype(dtype, copy=copy))
 
+    def reshape(self, shape: tuple[int, ...]) -> ndarray:
+        return ndarray(self.data_.reshape(shape))
+
     def get(self) -> Any:
         return self.data_.copy()
 
@@ -102,7 +105,7 @@ def cupy_standin(folder: Path) -> ModuleType:
         "RawModule": RawModule,
         "asarray": lambda value: value if isinstance(value, ndarray) else ndarray(np.array(value)),
         "asnumpy": lambda value: unwrap(value).copy(),
-        "ascontiguousarray": lambda value: ndarray(np.ascontiguousarray(of_device(value)).reshape(value.shape)),
+        "ascontiguousarray": lambda value: ndarray(np.ascontiguousarray(of_device(value))),
         "broadcast_to": lambda value, shape: ndarray(np.broadcast_to(of_device(value), shape)),
         "empty": lambda shape, dtype: ndarray(np.full(shape, 77, dtype)),
         "empty_like": lambda value: ndarray(np.full_like(of_device(value), 77)),
@@ -114,6 +117,8 @@ def cupy_standin(folder: Path) -> ModuleType:
     for name, value in functions.items():
         setattr(module, name, value)
     module.cuda = SimpleNamespace(  # type: ignore[attr-defined]
-        Event=_Event, get_elapsed_time=lambda start, end: 1e3 * (end.moment - start.moment)
+        Event=_Event,
+        runtime=SimpleNamespace(getDevice=lambda: 0),
+        get_elapsed_time=lambda start, end: 1e3 * (end.moment - start.moment),
     )
     return module

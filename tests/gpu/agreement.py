@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 import math
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -149,6 +151,57 @@ def check_matrices(package: ModuleType, cupy: ModuleType) -> None:
                     compare_matrices(package, cupy, name, x[:5], x[::-1].copy(), options)
 
 
+def _message(function: Callable[[Any], Any], argument: Any) -> tuple[Any, str]:
+    """The value, or None and what the refusal says."""
+    try:
+        return function(argument), ""
+    except ValueError as error:
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _same_refusal(function: Callable[[Any], Any], cupy: ModuleType, x: Any) -> Any:
+    """The value for a NumPy array; None where it is refused, and in the same words for a CuPy array."""
+    value, message = _message(function, x)
+    if value is None:
+        assert _message(function, cupy.asarray(x)) == (None, message)
+    return value
+
+
+def check_any_norms(package: ModuleType, cupy: ModuleType) -> None:
+    """Rows of norms from 1/2 to 2, and the same refusal where the package takes none such.
+
+    By a closed form pair for pair on the device, by tables made of it on the host: within DUAL_ERROR.
+    """
+    for dtype in DTYPES:
+        x = (hard_rows(np.float64) * np.exp2(np.linspace(-1, 1, 70))[:, None])[::3].astype(dtype)
+        for name in ("nngp", "ntk"):
+            if refused(package, name):
+                continue
+            function = getattr(package, name)
+            expected = _same_refusal(partial(function, b_std=0.25), cupy, x)
+            if expected is None:
+                continue
+            result = function(cupy.asarray(x), b_std=0.25).get()
+            np.testing.assert_array_equal(result, result.T)
+            scale = np.sqrt(np.diag(expected).astype(float))
+            error = np.abs(result.astype(float) - expected) / np.multiply.outer(scale, scale)
+            assert float(error.max()) < DUAL_ERROR + 16 * float(np.finfo(dtype).eps), (name, dtype, float(error.max()))
+
+
+def check_features(package: ModuleType, cupy: ModuleType) -> None:
+    """The same seed, the same features."""
+    x = hard_rows(np.float64)[:8]
+    for name in ("nngp", "ntk"):
+        options = {"kernel": name, "features": 64, "seed": 3}
+        expected = _same_refusal(partial(package.features, **options), cupy, x)
+        if expected is not None:
+            np.testing.assert_array_equal(package.features(cupy.asarray(x), **options).get(), expected)
+
+
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    return function(*arguments)
+
+
 def check_refusals(package: ModuleType, cupy: ModuleType) -> None:
     """The same errors, word for word."""
     bad: tuple[tuple[str, tuple[Any, ...]], ...] = (
@@ -164,17 +217,14 @@ def check_refusals(package: ModuleType, cupy: ModuleType) -> None:
         ("nngp", (np.eye(2), np.eye(3))),
     )
     for name, arguments in bad:
-        messages = []
-        for arrays in (arguments, tuple(cupy.asarray(argument) for argument in arguments)):
-            try:
-                getattr(package, name)(*arrays)
-            except ValueError as error:
-                messages.append((type(error).__name__, str(error)))
-        assert len(messages) == 2, (name, messages)
-        assert messages[0] == messages[1]
+        function = getattr(package, name)
+        expected = _message(partial(_call, function), arguments)
+        result = _message(partial(_call, function), tuple(map(cupy.asarray, arguments)))
+        assert expected[0] is None
+        assert result == expected, (name, expected, result)
 
 
-CHECKS = (check_functions_of_rho, check_duals, check_matrices, check_refusals)
+CHECKS = (check_functions_of_rho, check_duals, check_matrices, check_any_norms, check_features, check_refusals)
 
 
 def packages() -> list[str]:

@@ -287,6 +287,7 @@ _NETWORK = Template('''
 NETWORK_COEFFICIENTS: dict[str, npt.NDArray[np.float64] | None] = network_series_coefficients(NETWORK)
 
 
+@by_array
 def network_kappa(rho: npt.ArrayLike, *, kernel: str = "ntk") -> Any:
     """NNGP or NTK of $depth hidden layers (w_std = 1, b_std = 0) of two inputs at correlation rho.
 
@@ -307,6 +308,7 @@ def network_kappa(rho: npt.ArrayLike, *, kernel: str = "ntk") -> Any:
     return evaluate_direct(network_dual(NETWORK, kernel), "rho", rho)
 
 
+@by_array
 def network_series(rho: npt.ArrayLike, *, kernel: str = "ntk") -> Any:
     """The truncated power series of `network_kappa`: the one that the certificate bounds.
 
