@@ -6,6 +6,7 @@ Exit status: 0 done, 1 a check failed, 2 refused input, 70 a defect of kernelc, 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import os
 import sys
@@ -22,6 +23,7 @@ from kernelc._version import __version__
 from kernelc.deadline import TimeLimitReached, time_limit
 from kernelc.errors import CertificationError, InputError, KernelcError
 from kernelc.gallery import GALLERY, resolve
+from kernelc.program import BACKEND_NAMES
 from kernelc.progress import PartialProgress, Progress, for_terminal
 from kernelc.report.numbers import plain_text
 from kernelc.writer import certificate_text, check_target, compiled_names, load_certificate
@@ -31,7 +33,6 @@ DONE, CHECK_FAILED, REFUSED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 70, 130
 _DEFAULT_OUT = Path("generated")
 _DEFAULT_TIMEOUT_SECONDS = 600.0
 _LONGEST_MESSAGE = 800
-_BACKENDS = ("numpy",)
 _DEFAULT_NORMS = "1/4,4"
 
 _Result = TypeVar("_Result")
@@ -80,6 +81,7 @@ class Pipeline(Protocol):
         precision: int | None,
         norms: str,
         backends: tuple[str, ...],
+        depth: int,
         progress: Progress,
     ) -> CompiledKernel:
         """Compile one activation."""
@@ -112,8 +114,21 @@ class _FormulaCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
+class _Folder(click.Path):
+    """The path of a folder; one that no path can be is refused, where click asks the system first."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if "\0" in str(value):
+            self.fail("a path holds no null character", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _out_option = click.option(
-    "--out", type=click.Path(path_type=Path), default=_DEFAULT_OUT, show_default=True, help="Folder of the kernels."
+    "--out", type=_Folder(), default=_DEFAULT_OUT, show_default=True, help="Folder of the kernels."
 )
 _quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 _timeout_option = click.option(
@@ -143,6 +158,9 @@ def command_line(context: click.Context) -> None:
 @click.option("--variance", default="1", show_default=True, help="Variance q at which kappa is compiled.")
 @click.option("--degree", type=int, help="Last kept degree of the power series.")
 @click.option("--tol", type=float, help="Choose the degree so that kappa's truncation bound is at most this.")
+@click.option(
+    "--depth", type=int, default=1, show_default=True, help="Add NNGP and NTK of this many hidden layers as one series."
+)
 @click.option("--backend", "backends", multiple=True, help="Backend to print for; may be repeated.  [default: all]")
 @click.option("--precision", type=int, metavar="BITS", help="Least working precision in bits.  [default: chosen]")
 @click.option(
@@ -164,6 +182,7 @@ def compile_command(
     variance: str,
     degree: int | None,
     tol: float | None,
+    depth: int,
     backends: tuple[str, ...],
     precision: int | None,
     norms: str,
@@ -194,7 +213,8 @@ def compile_command(
             tol=tol,
             precision=precision,
             norms=norms,
-            backends=tuple(dict.fromkeys(backends)) or _BACKENDS,
+            backends=tuple(dict.fromkeys(backends)) or BACKEND_NAMES,
+            depth=depth,
             progress=progress,
         )
 
@@ -216,8 +236,82 @@ def report_command(name: str, format_: str, out: Path) -> int:
     if format_ == "json":
         click.echo(certificate_text(out, name), nl=False)
     else:
-        _print_report(certificate)
+        try:
+            _print_report(certificate)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # The certificate is a file that anyone may have changed.
+            raise InputError(
+                f"the certificate of {name} in {out} is not as kernelc wrote it ({type(error).__name__}: {error}); "
+                f"compile {name} again"
+            ) from error
     return DONE
+
+
+@command_line.command("plan")
+@click.argument("name")
+@click.option("--dim", type=int, required=True, help="Columns of the inputs.")
+@click.option("--features", type=int, help="How many features.")
+@click.option("--epsilon", type=float, help="The relative error that chooses how many.")
+@click.option("--kernel", type=click.Choice(["ntk", "nngp"]), default="ntk", show_default=True)
+@click.option("--depth", type=int, default=1, show_default=True, help="Hidden layers.")
+@click.option(
+    "--sketch",
+    type=click.Choice(["auto", "zonal", "polysketch", "tensorsketch"]),
+    default="auto",
+    show_default=True,
+    help="Kind of random features.",
+)
+@click.option("--pairs", type=click.Choice(["unknown", "isotropic"]), default="unknown", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@_out_option
+def plan_command(
+    name: str,
+    dim: int,
+    features: int | None,
+    epsilon: float | None,
+    kernel: str,
+    depth: int,
+    sketch: str,
+    pairs: str,
+    seed: int,
+    as_json: bool,
+    out: Path,
+) -> int:
+    """Plan random features of the compiled kernel NAME: which sketch, which degrees, and the error to expect."""
+    if (features is None) == (epsilon is None):
+        raise InputError("give either --features M or --epsilon E: the number of features, or the error to reach")
+    module = _load_module(out, name)
+    try:
+        plan = module.plan(
+            dim,
+            features=features,
+            epsilon=epsilon,
+            kernel=kernel,
+            depth=depth,
+            sketch=sketch,
+            pairs=pairs,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    click.echo(plan.json() if as_json else str(plan), nl=not as_json)
+    return DONE
+
+
+def _load_module(out: Path, name: str) -> Any:
+    """The compiled package out/name, imported from its folder."""
+    certificate_text(out, name)
+    folder = (out / name).resolve()
+    spec = importlib.util.spec_from_file_location(
+        f"_kernelc_planned_{name}", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None or not (folder / "_plan.py").is_file():
+        raise InputError(f"{folder} has no planner; compile {name} again")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @command_line.command("check")
@@ -307,7 +401,8 @@ def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress],
             tol=None,
             precision=None,
             norms=_DEFAULT_NORMS,
-            backends=_BACKENDS,
+            backends=BACKEND_NAMES,
+            depth=1,
             progress=PartialProgress(progress, name, *share),
         )
 

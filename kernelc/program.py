@@ -11,6 +11,9 @@ from typing import Literal
 
 Parity = Literal["even", "odd", "none"]
 
+#: The backends there are, in the order in which they print; `kernelc.backends` registers a printer for each.
+BACKEND_NAMES = ("numpy", "cupy")
+
 
 @dataclass(frozen=True, slots=True)
 class PowerSeries:
@@ -150,6 +153,16 @@ class ClosedFormProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkProgram:
+    """The kernels of a network of `depth` hidden layers, composed; `ntk` is None exactly where `refused` says why."""
+
+    depth: int
+    nngp: DualProgram
+    ntk: DualProgram | None
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class NormTensor:
     """sum_m T_p(m)(z) sum_ij layers[m][i][j] T_i(x1) T_j(x2), z and x as in `NormProgram`.
 
@@ -211,7 +224,9 @@ class KernelProgram:
     `kappa_dot` is None exactly where `derivative_refused` holds the reason. `homogeneous_degree` p:
     T(q11, q12, q22) = (sqrt(q11 q22) / variance)^p kappa(rho) holds for every variance (None: only
     q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived.
-    `norms`: tables of both for a range of norms, where sigma is not homogeneous.
+    `breakpoints`: where sigma is not analytic.
+    `norms`: tables of both for a range of norms, where sigma is not homogeneous. `network`: the composed
+    kernels of a deep network, where a depth was asked for.
 
     In a float program an instruction's arguments are indices of earlier instructions.
     """
@@ -225,3 +240,5 @@ class KernelProgram:
     provenance: Provenance
     closed_form: ClosedFormProgram | None = None
     norms: NormProgram | None = None
+    network: NetworkProgram | None = None
+    breakpoints: tuple[float, ...] = ()

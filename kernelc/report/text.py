@@ -30,10 +30,11 @@ def render(certificate: Mapping[str, Any]) -> RenderableType:
         _heading("Dual kernel, its activation unknown" if certificate.get("dual_kernel") else "Activation"),
         _facts(_activation_rows(certificate)),
         _heading("Error, for all rho in [-1, 1]"),
-        _error_table(certificate),
+        _error_table(_kernels(certificate)),
         *_refusal(certificate),
         _heading("Degree of the series against its truncation error"),
         _degree_table(certificate),
+        *_network(certificate),
         _heading("How kappa(rho) and kappa_dot(rho) are evaluated"),
         _facts([(name, _direct_text(_part(certificate, name))) for name, _ in _kernels(certificate)]),
         _heading("Independent check"),
@@ -53,6 +54,24 @@ class _LogBar:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(self.cells, self.cells)
+
+
+def _network(certificate: Mapping[str, Any]) -> list[RenderableType]:
+    """The composed kernels of a deep network, where a depth was asked for."""
+    network = _part(certificate, "network")
+    if not network:
+        return []
+    parts = [(name, _part(network, name)) for name in ("nngp", "ntk")]
+    kept = [(name, part) for name, part in parts if part and "refused" not in part]
+    shown: list[RenderableType] = [
+        _heading(f"Network of {plain_text(network.get('depth', '?'))} hidden layers, for all rho in [-1, 1]"),
+        _error_table(kept),
+        _facts([(name, _direct_text(part)) for name, part in kept]),
+    ]
+    for name, part in parts:
+        if part.get("refused") is not None:
+            shown.append(Text.assemble((f"The {name} is refused: ", "bold yellow"), plain_text(part["refused"])))
+    return shown
 
 
 def _title(certificate: Mapping[str, Any]) -> Text:
@@ -222,8 +241,7 @@ def _cell(quantity: tuple[Any, str]) -> str:
     return text if kind == "bound" or text == "-" else f"~{text} (estimate)"
 
 
-def _error_table(certificate: Mapping[str, Any]) -> Table:
-    kernels = _kernels(certificate)
+def _error_table(kernels: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     table.add_column("")
     for name, _ in kernels:
@@ -241,6 +259,14 @@ def _at_rho(part: Mapping[str, Any], rho: str) -> tuple[Any, str]:
         if isinstance(values, Mapping):
             return values.get(rho), kind
     return None, "bound"
+
+
+def _shortfall(part: Mapping[str, Any]) -> str:
+    """What a composed series misses in the coefficients it keeps, where that is worth a line."""
+    missing, truncation = _quantity(part, "shortfall"), _quantity(part, "truncation")[0]
+    if not is_number(missing[0]) or not is_number(truncation) or missing[0] <= 1e-9 * truncation:
+        return "-"
+    return _cell(missing)
 
 
 def _degree_for(part: Mapping[str, Any], error: float) -> str:
@@ -267,6 +293,7 @@ _ERROR_ROWS: tuple[tuple[str, _Reader], ...] = (
     ("value at rho = 1", lambda part: value_text(part.get("moment"))),
     ("last degree kept", _degree_kept),
     ("truncation: all dropped terms together", lambda part: _cell(_quantity(part, "truncation"))),
+    ("  of it in coefficients that are kept", _shortfall),
     ("  the same for |rho| <= 0.5", lambda part: _cell(_at_rho(part, "0.5"))),
     ("  the same for |rho| <= 0.9", lambda part: _cell(_at_rho(part, "0.9"))),
     ("  the same for |rho| <= 0.99", lambda part: _cell(_at_rho(part, "0.99"))),

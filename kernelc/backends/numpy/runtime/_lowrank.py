@@ -140,9 +140,7 @@ class MixedRoad:
         angle = theta[row, column].astype(np.float64)
         row, column = row + job[0], column + job[2]
         one, other, scale = self.left[row], self.right[column], self.left_size[row] * self.right_size[column]
-        tau = self.pairs.raw(self.pairs.dual, one, other, angle)
-        np.divide(tau, scale, out=tau, where=scale > 0.0)
-        tau[scale <= 0.0] = 0.0
+        tau = self.pairs.tau(one, other, angle)
         tau[(angle == 0.0) & (one == other)] = 1.0
         value[rest] = self.pairs.gaps(one, other, angle, tau) if drop else tau
         if slope is not None:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from ._evaluation import KernelTables, Scratch
 from ._inputs import FloatArray, as_depth, as_output, as_rows, as_scale
 from ._layers import Network
+from ._norms import NormTables
 from ._plans import Closed, Rows, make_plan
 from ._roads import Job
 from ._tiles import TILE_COLUMNS, TILE_ROWS, TilePlan, evaluate_tile
@@ -152,6 +153,7 @@ def _run(plan: TilePlan, jobs: list[Job], output: _Output, report: _Report | Non
 def kernel_matrix(
     tables: KernelTables,
     closed: Closed | None,
+    norms: NormTables | None,
     kernel: Literal["nngp", "ntk"],
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None,
@@ -185,7 +187,7 @@ def kernel_matrix(
     matrix = np.empty(shape, dtype) if out is None else as_output(out, shape, dtype, (first.values, second.values))
     if progress is not None and not callable(progress):
         raise ValueError(f"progress: expected a function of the fraction done, got {progress!r}")
-    plan, moments = make_plan(tables, closed, network, first, second, dtype)
+    plan, moments = make_plan(tables, closed, norms, network, first, second, dtype)
     jobs = _jobs(*shape, symmetric)
     _run(plan, jobs, _Output(matrix, symmetric), None if progress is None else _Report(progress, _sizes(jobs)))
     if symmetric:

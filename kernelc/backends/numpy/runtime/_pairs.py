@@ -16,6 +16,7 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,14 +43,34 @@ _EQUAL = 1e-7
 class ClosedPairs:
     """T and Tdot by their closed forms.
 
-    `smooth`: sigma has no kink, so that Tdot is analytic in q12 and no ray is needed; `moving`: sigma has
-    kinks off zero.
+    `breakpoints`: where sigma is not analytic. Without any, Tdot is smooth in q12 and no ray is needed.
     """
 
     dual: ClosedDual
     dual_dot: ClosedDual | None
-    smooth: bool
-    moving: bool
+    breakpoints: tuple[float, ...]
+
+    @property
+    def smooth(self) -> bool:
+        """Whether Tdot is smooth in q12."""
+        return not self.breakpoints
+
+    @property
+    def moving(self) -> bool:
+        """Whether there are kinks off zero, whose places depend on s."""
+        return any(self.breakpoints)
+
+    @property
+    def jumps(self) -> bool:
+        """Whether sigma jumps, so that T is not differentiable where the rows are parallel."""
+        return self.dual_dot is None and not self.smooth
+
+    def _reach(self, one: DoubleArray, other: DoubleArray) -> DoubleArray:
+        """How far kinks lie from one another and from 0, in standard deviations, at most 1."""
+        points = sorted({0.0, *self.breakpoints})
+        apart = min((b - a for a, b in itertools.pairwise(points)), default=1.0)
+        reach: DoubleArray = np.minimum(1.0, apart / np.sqrt(one * other))
+        return reach
 
     def sizes(self, s: DoubleArray) -> DoubleArray:
         """R(s)."""
@@ -62,11 +83,18 @@ class ClosedPairs:
         assert self.dual_dot is not None
         return evaluate_closed(self.dual_dot, q, q, q)
 
-    def raw(self, which: ClosedDual, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
-        """T or Tdot, all arguments of one shape."""
-        cosine = np.cos(theta)
+    def raw(
+        self,
+        which: ClosedDual,
+        one: DoubleArray,
+        other: DoubleArray,
+        theta: DoubleArray,
+        sign: float | DoubleArray = 1.0,
+    ) -> DoubleArray:
+        """T or Tdot at the angle theta, or pi - theta where `sign` is -1; all arrays of one shape."""
+        cosine = sign * np.cos(theta)
         q11, cross, q22 = one * one, one * other * cosine, other * other
-        if which is self.dual_dot:
+        if which is self.dual_dot or self.jumps:
             cross = np.where((np.abs(cosine) == 1.0) & (one != other), cross * _NUDGE, cross)
         else:
             # 2 |q12| <= q11 + q22 holds of the rounded numbers too
@@ -75,22 +103,26 @@ class ClosedPairs:
         return evaluate_closed(which, q11, cross, q22)
 
     def tau(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
-        """tau of pairs, (k,); 0 where a row's R is 0."""
-        value = self.raw(self.dual, one, other, theta)
+        """tau of pairs, (k,); 0 where a row's R is 0. Where sigma jumps, T has the kink that Tdot has elsewhere."""
+        value = self._by_rays(self.dual, one, other, theta) if self.jumps else self.raw(self.dual, one, other, theta)
         return _relative(value, self.sizes(one) * self.sizes(other))
 
     def slopes(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray, scale: DoubleArray) -> DoubleArray:
         """slope of pairs, (k,), with a small absolute error at every angle; `scale` is R R'."""
         assert self.dual_dot is not None
+        return _relative(self._by_rays(self.dual_dot, one, other, theta) * one * other, scale)
+
+    def _by_rays(self, which: ClosedDual, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
+        """T or Tdot of pairs, along rays where the closed form alone does not serve."""
         result = np.empty(theta.shape)
         near = self._near(one, other, theta)
         far = np.flatnonzero(~near)
-        result[far] = self.raw(self.dual_dot, one[far], other[far], theta[far])
+        result[far] = self.raw(which, one[far], other[far], theta[far])
         close = np.flatnonzero(near)
         for start in range(0, close.size, _CHUNK):
             part = close[start : start + _CHUNK]
-            result[part] = self._near_slopes(one[part], other[part], theta[part])
-        return _relative(result * one * other, scale)
+            result[part] = self._near_values(which, one[part], other[part], theta[part])
+        return result
 
     def gaps(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray, tau: DoubleArray) -> DoubleArray:
         """1 - tau of pairs, (k,), with a small relative error; `tau` where that is enough."""
@@ -98,7 +130,9 @@ class ClosedPairs:
         if self.smooth:
             return result
         apart = np.abs(np.log(np.where(other > 0.0, one, 1.0) / np.where(other > 0.0, other, 1.0)))
-        close = np.flatnonzero((np.maximum(theta, apart) < _NEAR / _stretch(one, other)) & (one > 0.0) & (other > 0.0))
+        close = np.flatnonzero((one > 0.0) & (other > 0.0))
+        reach = _NEAR * self._reach(one[close], other[close])
+        close = close[np.maximum(theta[close], apart[close]) < reach]
         for start in range(0, close.size, _CHUNK):
             part = close[start : start + _CHUNK]
             result[part] = self._near_gaps(one[part], other[part], theta[part])
@@ -110,13 +144,18 @@ class ClosedPairs:
         """Which pairs the closed form alone does not serve."""
         if self.smooth:
             return np.zeros(theta.shape, dtype=np.bool_)
-        small = (theta < _NEAR / _stretch(one, other)) & (one > 0.0) & (other > 0.0)
-        near: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = small & ((theta > 0.0) | (one != other))
+        near = np.zeros(theta.shape, dtype=np.bool_)
+        rows = np.flatnonzero((one > 0.0) & (other > 0.0) & ((theta != 0.0) | (one != other)))
+        angle = np.minimum(theta[rows], np.pi - theta[rows])
+        near[rows] = angle < _NEAR * self._reach(one[rows], other[rows])
         return near
 
-    def _near_slopes(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
-        """Tdot of nearly parallel rows."""
-        apart, reach = np.log(one / other), _NEAR / _stretch(one, other)
+    def _near_values(self, which: ClosedDual, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
+        """T or Tdot of nearly parallel or antiparallel rows."""
+        sign = np.where(theta > 0.5 * np.pi, -1.0, 1.0)
+        theta = np.where(sign < 0.0, np.pi - theta, theta)
+        apart, share = np.log(one / other), self._reach(one, other)
+        reach = _NEAR * share
         if not self.moving:
             middle = np.sqrt(one * other)
             one, other = (np.where(np.abs(apart) < _EQUAL, middle, side) for side in (one, other))
@@ -124,8 +163,8 @@ class ClosedPairs:
         fixed = np.ones(theta.shape, dtype=np.bool_)
         limit = reach
         if self.moving:
-            fixed = (np.abs(apart) >= reach) & (theta <= np.abs(apart) / _FLAT)
-            limit = np.where(fixed, np.minimum(reach, 2.0 * np.abs(apart) / _FLAT), reach)
+            fixed = (np.abs(apart) >= reach) & (theta <= share * np.abs(apart) / _FLAT)
+            limit = np.where(fixed, np.minimum(reach, 2.0 * share * np.abs(apart) / _FLAT), reach)
         size = np.where(fixed, theta, np.maximum(theta, np.abs(apart)))
         direct = ~fixed & (size >= reach)
         # lambda runs over [0, steps]; the pair itself is at 1
@@ -139,20 +178,23 @@ class ClosedPairs:
             np.where(fixed[:, None], one[:, None], middle * spread),
             np.where(fixed[:, None], other[:, None], middle / spread),
         )
-        assert self.dual_dot is not None
-        values = self.raw(self.dual_dot, *ends, rays * theta[:, None])
+        values = self.raw(which, *ends, rays * theta[:, None], sign[:, None])
         return _barycentric(grid, values, 1.0 / steps)
 
     def _near_gaps(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
-        """1 - tau of nearly parallel rows of nearly one norm: lambda^2 times a smooth function on a ray."""
+        """1 - tau of nearly parallel rows of nearly one norm: lambda^2 times a smooth function, lambda at a jump."""
         apart = np.log(one / other)
         size = np.maximum(theta, np.abs(apart))
-        steps = _REACH / _stretch(one, other) / np.where(size > 0.0, size, 1.0)
+        steps = _REACH * self._reach(one, other) / np.where(size > 0.0, size, 1.0)
         grid = _open_grid(_GAP_POINTS)
         rays = steps[:, None] * grid
         middle, spread = np.sqrt(one * other)[:, None], np.exp(0.5 * apart[:, None] * rays)
         left, right = middle * spread, middle / spread
-        values = (1.0 - self.tau(left, right, rays * theta[:, None])) / (rays * rays)
+        drops = 1.0 - _relative(
+            self.raw(self.dual, left, right, rays * theta[:, None]), self.sizes(left) * self.sizes(right)
+        )
+        order = 1 if self.jumps else 2
+        values = drops / rays**order
         result = _barycentric(grid, values, 1.0 / steps)
         return np.where(size > 0.0, np.maximum(result, 0.0), 0.0)
 
@@ -160,12 +202,6 @@ class ClosedPairs:
 def _relative(value: DoubleArray, scale: DoubleArray) -> DoubleArray:
     result: DoubleArray = np.divide(value, scale, out=np.zeros_like(value), where=scale > 0.0)
     return result
-
-
-def _stretch(one: DoubleArray, other: DoubleArray) -> DoubleArray:
-    """Kinks are seen the closer the larger s is."""
-    stretch: DoubleArray = np.maximum(1.0, np.sqrt(one * other))
-    return stretch
 
 
 def _lobatto(count: int) -> DoubleArray:

@@ -23,11 +23,14 @@ from ._layers import (
     compiled_variance_serves,
     diagonal,
     refuse_other_variances,
-    row_scales,
+    row_norms,
+    row_path,
     row_state,
 )
+from ._norms import NormTables, serves
+from ._pairs import ClosedPairs
 from ._roads import Road
-from ._sources import CompiledSource, Side, Source, closed_source
+from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source
 from ._tiles import TilePlan, bind_layers, pad_rows
 
 #: Rows of each side whose pairs show where most angles lie, and by how much that range is widened.
@@ -46,8 +49,22 @@ class Rows:
     values: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class RowNorms:
+    """The rows' norms (n,) of one argument, and its name."""
+
+    name: str
+    norms: DoubleArray
+
+
 def make_plan(
-    tables: KernelTables, closed: Closed | None, network: Network, first: Rows, second: Rows, dtype: np.dtype[Any]
+    tables: KernelTables,
+    closed: Closed | None,
+    norms: NormTables | None,
+    network: Network,
+    first: Rows,
+    second: Rows,
+    dtype: np.dtype[Any],
 ) -> tuple[TilePlan, DoubleArray]:
     """The plan of the tiles, and the diagonal of `first` with itself; `second` is `first` for a Gram matrix.
 
@@ -58,33 +75,49 @@ def make_plan(
     if network.tangent:
         derivative(tables)
     sides = (first,) if second is first else (first, second)
-    source, reach = _source(tables, closed, network, sides, dtype)
-    states = [row_state(tables, source, reach, network, side.name, side.values, dtype) for side in sides]
+    lengths = [RowNorms(side.name, row_norms(side.values)) for side in sides]
+    source, reach = choose_source(tables, closed, norms, network, lengths, dtype)
+    paths = [row_path(tables, source, reach, network, side.name, side.norms) for side in lengths]
     moments = [
-        diagonal(tables, source, side.name, state, network.bias, dtype)
-        for side, state in zip(sides, states, strict=True)
+        diagonal(tables, source, side.name, path, network.bias, dtype) for side, path in zip(sides, paths, strict=True)
+    ]
+    states = [
+        row_state(path, network, side.norms, rows.values, dtype)
+        for path, side, rows in zip(paths, lengths, sides, strict=True)
     ]
     return _plan(tables, source, network, states[0], states[-1], dtype), moments[0]
 
 
-def _source(
-    tables: KernelTables, closed: Closed | None, network: Network, sides: tuple[Rows, ...], dtype: np.dtype[Any]
+def choose_source(
+    tables: KernelTables,
+    closed: Closed | None,
+    norms: NormTables | None,
+    network: Network,
+    sides: list[RowNorms],
+    dtype: np.dtype[Any],
 ) -> tuple[Source, Reach | None]:
-    """The compiled tables where they serve every row and layer, else the closed form."""
+    """The compiled tables where they serve every row and layer, else the closed form, else tables of norms.
+
+    Raises:
+        ValueError: naming the argument, for norms that none of them serves.
+    """
     compiled = CompiledSource(tables)
     if tables.homogeneous_degree is not None:
         return compiled, None
-    scales = [row_scales(side.values, network.weight, network.bias) for side in sides]
-    if all(compiled_variance_serves(tables, s, network.depth, network.weight, network.bias, dtype) for _, s in scales):
+    weight, bias = network.weight, network.bias
+    scales = [np.hypot(weight * side.norms, bias) for side in sides]
+    if all(compiled_variance_serves(tables, s, network.depth, weight, bias, dtype) for s in scales):
         return compiled, None
     if closed is not None and (closed[1] is not None or not network.tangent):
         low, high = closed_range(closed[0], closed[1] if network.tangent else None)
         reach = Reach(
             math.sqrt(low), math.sqrt(high), closed[0].at_origin, "its closed form is not known to hold beyond"
         )
-        return closed_source(tables, *closed), reach
-    for side, (norms, _) in zip(sides, scales, strict=True):
-        refuse_other_variances(tables, side.name, norms, network.depth, network.weight, network.bias, dtype)
+        return ClosedSource(ClosedPairs(*closed, tables.breakpoints)), reach
+    if norms is not None and serves(norms) and (norms.dual_dot is not None or not network.tangent):
+        return NormSource(tables, norms), Reach(*norms.norms, False, "recompile with --norms LOW,HIGH to widen this")
+    for side in sides:
+        refuse_other_variances(tables, side.name, side.norms, network.depth, weight, bias, dtype)
     return compiled, None
 
 

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from ._bundles import bundle
-from ._closed import ClosedDual
 from ._dual import VARIANCE_SLACK_ULPS
-from ._evaluation import KernelTables, PowerTable, Scratch, ThetaTable, evaluate, evaluate_theta, trimmed
+from ._evaluation import KernelTables, Scratch, ThetaTable, evaluate, evaluate_theta, trimmed
 from ._inputs import DoubleArray
 from ._interpolation import ThetaFit, drop_of_values, drop_table, fit_theta
 from ._lowrank import mixed_road
+from ._normroads import norm_road
+from ._norms import NormTables, evaluate_pairs, moments
 from ._pairs import ClosedPairs
 from ._roads import Road, TableRoad
 
@@ -28,8 +29,6 @@ _LONG = 40
 _MANY_ENTRIES = 2**18
 #: What the last coefficients of a fit may be, relative to its value at theta = 0.
 _FIT = {np.dtype(np.float64): 2e-15, np.dtype(np.float32): 2e-9}
-#: A drop of Tdot along log(s/s') by more than this (relative, over 1e-4) is of the first order.
-_FIRST_ORDER, _STEP = 1e-7, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +185,86 @@ class ClosedSource:
             return np.array(values), _true_angles(common, theta)
 
         fit = fit_theta(sample, _FIT[dtype] * ends, bulk)
-        if len(roads) == 1:
-            drop, direct = drop_of_values(fit, 1.0, dtype), fit.table(0, dtype)
-            return TableRoad(1.0, 1.0, bundle((direct,), dtype), bundle((drop,), dtype), None)
-        return _table_road(fit, 1.0, 1.0, 1.0, tangent, dtype)
+        return _value_road(fit, dtype) if len(roads) == 1 else _table_road(fit, 1.0, 1.0, 1.0, tangent, dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class NormSource:
+    """The tables for a range of norms; the compiled ones where all rows are at the compiled variance."""
+
+    tables: KernelTables
+    norms: NormTables
+
+    @property
+    def unit(self) -> float:
+        """Everything is relative to the rows' own moments."""
+        return 1.0
+
+    @property
+    def exact(self) -> bool:
+        """Tables are read at theta."""
+        return False
+
+    def powers(self, scales: DoubleArray) -> DoubleArray:
+        """R(s)."""
+        return np.sqrt(moments(self.norms, scales)[0])
+
+    def slopes(self, scales: DoubleArray) -> DoubleArray:
+        """E[sigma'^2] s^2 / R^2."""
+        squares, slopes = moments(self.norms, scales)
+        assert slopes is not None
+        return np.divide(slopes * scales**2, squares, out=np.zeros_like(slopes), where=squares > 0.0)
+
+    def sample(self, left: DoubleArray, right: DoubleArray, theta: DoubleArray) -> DoubleArray:
+        """tau."""
+        one, other, angle = (np.ravel(a) for a in np.broadcast_arrays(left[:, None], right, theta))
+        scale = np.multiply.outer(self.powers(left), self.powers(right))
+        values = evaluate_pairs(self.norms, "dual", one, other, angle).reshape(theta.shape)
+        return np.divide(values, scale, out=np.zeros_like(values), where=scale > 0.0)
+
+    def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
+        """Tables of theta for rows of one norm, of theta and two norms for others."""
+        common = common_scale(left.scales, right.scales, dtype)
+        if common is None or common <= 0.0:
+            one = left.scales, left.powers
+            other = one if left is right else (right.scales, right.powers)
+            return norm_road(self.norms, not self.tables.breakpoints, one, other, tangent, dtype)
+        compiled = math.sqrt(self.tables.variance)
+        if abs(common - compiled) <= VARIANCE_SLACK_ULPS * float(np.finfo(dtype).eps) * compiled:
+            return self._compiled_road(bulk, tangent, dtype)
+        scale = np.array([common])
+        size = float(self.powers(scale)[0]) ** 2
+        dotted = self.norms.dual_dot is not None
+        ends = np.array([1.0, float(self.slopes(scale)[0]) if dotted else 1.0])
+
+        def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+            rows = np.full(theta.shape, common)
+            values = np.zeros((2, theta.size))
+            values[0] = evaluate_pairs(self.norms, "dual", rows, rows, theta) / size
+            if dotted:
+                values[1] = evaluate_pairs(self.norms, "dual_dot", rows, rows, theta) * (common * common / size)
+            return values, theta
+
+        # the tables have more noise than the closed forms
+        fit = fit_theta(sample, 100.0 * _FIT[dtype] * ends, bulk)
+        return _table_road(fit, 1.0, 1.0, 1.0, tangent, dtype) if dotted else _value_road(fit, dtype)
+
+    def _compiled_road(self, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
+        """The compiled tables, relative to kappa(1)."""
+        kappa, dual = self.tables.kappa, self.tables.kappa_dot
+        direct = (kappa.direct, *(() if dual is None else (dual.direct,)))
+        factors = (1.0 / kappa.at_one, self.tables.variance / kappa.at_one)
+
+        def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+            scratch, values = Scratch(theta.size, np.dtype(np.float64)), np.zeros((2, theta.size))
+            for table, factor, out in zip(direct, factors, values, strict=False):
+                evaluate(table, np.cos(theta), theta, out, scratch)
+                out *= factor
+            return values, theta
+
+        ends = np.array([1.0, 1.0 if dual is None else dual.at_one * factors[1]])
+        fit = fit_theta(sample, _FIT[dtype] * ends, bulk)
+        return _value_road(fit, dtype) if dual is None else _table_road(fit, 1.0, 1.0, 1.0, tangent, dtype)
 
 
 def _is_long(table: object) -> bool:
@@ -216,23 +291,15 @@ def _table_road(
     return TableRoad(unit, gain, bundle((value, slope), dtype), bundle((drop, slope), dtype), None)
 
 
+def _value_road(fit: ThetaFit, dtype: np.dtype[Any]) -> TableRoad:
+    """Tables of a fit whose slope is not known, of rows with tau(0) = 1."""
+    drop, direct = drop_of_values(fit, 1.0, dtype), fit.table(0, dtype)
+    return TableRoad(1.0, 1.0, bundle((direct,), dtype), bundle((drop,), dtype), None)
+
+
 def common_scale(left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]) -> float | None:
     """The one scale of all rows up to the rounding of rows normalised in `dtype`, None where they differ."""
     low, high = min(float(left.min()), float(right.min())), max(float(left.max()), float(right.max()))
     if high - low <= VARIANCE_SLACK_ULPS * float(np.finfo(dtype).eps) * high:
         return 0.5 * (low + high)
     return None
-
-
-def closed_source(tables: KernelTables, dual: ClosedDual, dual_dot: ClosedDual | None) -> ClosedSource:
-    """The closed form as a source; what kinks sigma has is read off the compiled table and the form itself."""
-    best = tables.kappa.direct if tables.kappa_dot is None else tables.kappa_dot.direct
-    if isinstance(best, PowerTable):
-        return ClosedSource(ClosedPairs(dual, dual_dot, smooth=True, moving=False))
-    moving = True
-    if dual_dot is not None:
-        plain = ClosedPairs(dual, dual_dot, smooth=True, moving=False)
-        s = math.sqrt(tables.variance) * np.exp(np.array([0.0, _STEP, 2.0 * _STEP]) / 2.0)
-        values = plain.raw(dual_dot, s, s[0] ** 2 / s, np.zeros(3))
-        moving = bool(abs(values[1] - values[0]) > _FIRST_ORDER * abs(values[0]))
-    return ClosedSource(ClosedPairs(dual, dual_dot, smooth=False, moving=moving))
