@@ -164,7 +164,7 @@ class NetworkProgram:
 
 @dataclass(frozen=True, slots=True)
 class NormTensor:
-    """sum_m T_p(m)(z) sum_ij layers[m][i][j] T_i(x1) T_j(x2), z = 2 theta / pi - 1, x as in `NormProgram`.
+    """sum_m T_p(m)(z) sum_ij layers[m][i][j] T_i(x1) T_j(x2), z and x as in `NormProgram`.
 
     Each layer is a symmetric matrix of which rows j <= i are listed, without zeros at their ends.
     p(m) = m, 2 m or 2 m + 1 for `parity` none, even, odd.
@@ -186,7 +186,8 @@ class NormMoment:
 class NormProgram:
     """T(s1, s2, theta) and Tdot for standard deviations s in `norms` = (low, high), ends included.
 
-    x(s) = stretch log(s + shift) - offset. `hermite[k]`: Chebyshev coefficients of a_k(s) / sqrt(E[sigma(s Z)^2]).
+    x(s) = stretch log(s + shift) - offset, and z(theta) = log((theta + grade) / (pi + grade - theta)), divided by
+    its value at theta = pi. `hermite[k]`: Chebyshev coefficients of a_k(s) / sqrt(E[sigma(s Z)^2]).
     `aligned`: T at theta = 0 as a symmetric matrix like a layer of `NormTensor`, None where there are no tables of
     T. `dual_dot` is None where Tdot is refused. `dual` is None where T is the integral of Tdot:
     dT / dtheta = -s1 s2 Tdot sin(theta), T = a_0(s1) a_0(s2) at theta = pi / 2.
@@ -197,6 +198,7 @@ class NormProgram:
     shift: float
     stretch: float
     offset: float
+    grade: float
     moment: NormMoment
     slope_moment: NormMoment | None
     hermite: tuple[tuple[float, ...], ...]

@@ -26,7 +26,7 @@ def render(program: NormProgram) -> str:
         parts.append(f"ALIGNED = {_nested(program.aligned)}\n\n")
     parts += [f"{name.upper()} = {_tensor(tensor)}\n\n" for name, tensor in tensors.items() if tensor is not None]
     fields = [("norms", f"({program.norms[0]!r}, {program.norms[1]!r})")]
-    fields += [(name, repr(getattr(program, name))) for name in ("shift", "stretch", "offset")]
+    fields += [(name, repr(getattr(program, name))) for name in ("shift", "stretch", "offset", "grade")]
     fields += [(name, "None" if table is None else name.upper()) for name, table in moments.items()]
     fields.append(("hermite", "HERMITE"))
     fields.append(("aligned", "None" if program.aligned is None else "ALIGNED"))
@@ -37,7 +37,7 @@ def render(program: NormProgram) -> str:
 
 def numbers(program: NormProgram) -> Iterator[float]:
     """Every number that is printed."""
-    yield from (*program.norms, program.shift, program.stretch, program.offset)
+    yield from (*program.norms, program.shift, program.stretch, program.offset, program.grade)
     for moment in (program.moment, program.slope_moment):
         yield from () if moment is None else moment.coefficients
     for column in (*program.hermite, *(program.aligned or ())):

@@ -15,10 +15,9 @@ from flint import ctx
 from numpy.typing import NDArray
 
 from kernelc.errors import UnsupportedError
-from kernelc.fitting.chebyshev import angles
 from kernelc.fitting.norms.activation import Profile, ScaledActivation, profile, scaled_activation
 from kernelc.fitting.norms.check import compared, largest_difference
-from kernelc.fitting.norms.grid import NormMap, along_first, norm_map, norm_transform
+from kernelc.fitting.norms.grid import AngleMap, NormMap, along_first, angle_map, norm_map, norm_transform
 from kernelc.fitting.norms.samples import PairSampler
 from kernelc.fitting.norms.tensor import (
     DROPPED,
@@ -40,7 +39,7 @@ ACCEPTED = 1e-10
 #: Degree of a_k(s) that is tabulated, at least.
 HERMITE_DEGREE = 64
 _COUNTS = (24, 32, 40, 48, 64, 80, 96, 128)
-_DEGREES = (24, 32, 40, 48, 64, 96, 128)
+_DEGREES = (32, 40, 48, 56, 64, 80, 96, 128)
 _PROBE_DEGREE = 200
 _SETTLED = 2e-14
 #: x = log(s + 1/4) reaches the norm 0 with the points that [1/4, 4] alone would take; the best of these is chosen.
@@ -61,6 +60,7 @@ class _Scales:
     map: NormMap
     powers: tuple[int, ...]
     points: Array
+    angles: AngleMap
 
 
 def fit_norms(
@@ -105,6 +105,7 @@ def fit_norms(
         program.shift,
         program.stretch,
         program.offset,
+        program.grade,
         program.moment,
         program.slope_moment,
         program.hermite,
@@ -139,7 +140,7 @@ def _scales(
             profiles = [profile(activation, float(s), _PROBE_DEGREE if centred else last + 1) for s in points]
             powers = _resolved(points, profiles, chosen, last if not centred else None)
             if powers is not None:
-                return _Scales(chosen, powers, points)
+                return _Scales(chosen, powers, points, angle_map(min(activation.feature, 1.0) / high))
     return None
 
 
@@ -197,6 +198,7 @@ def _one_dimensional(
         scales.map.shift,
         scales.map.stretch,
         scales.map.offset,
+        scales.angles.grade,
         columns[0],
         columns[1] if len(columns) > 1 else None,
         tuple(_rounded(column, 2e-15, 16) for column in hermite.T),
@@ -227,11 +229,11 @@ def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Sc
     """T's and Tdot's tables, or why there are none."""
     points = scales.points
     probe = PairSampler(activation, points[[0, len(points) // 2, -1]], traits.parity)
-    degree = next((d for d in _DEGREES if _settled(probe, d)), None)
+    degree = next((d for d in _DEGREES if _settled(probe, d, scales.angles)), None)
     if degree is None:
         return "the kernel varies too fast with the angle to be tabulated"
     sampler = PairSampler(activation, points, traits.parity)
-    values = sampled(sampler, degree)
+    values = sampled(sampler, scales.angles.points(degree))
     mirrored: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
     aligned = truncated(matrix_coefficients(sampler(0.0)[0])[None], "none")[0].layers[0]
     # T by integration inherits Tdot's error times s1 s2 m(s1) m(s2) / (n(s1) n(s2))
@@ -251,8 +253,8 @@ def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Sc
     return _Tensors(aligned, dual, dual_dot, _MARGIN * max(other, lost * (1.0 if dual else max(growth, 1.0))))
 
 
-def _settled(probe: PairSampler, degree: int) -> bool:
-    values = np.array([probe(x) for x in angles(0.0, float(np.pi), degree)])
+def _settled(probe: PairSampler, degree: int, angles: AngleMap) -> bool:
+    values = np.array([probe(x) for x in angles.points(degree).tolist()])
     return float(np.max(np.abs(theta_coefficients(values)[-4:]))) <= 2 * _SETTLED
 
 

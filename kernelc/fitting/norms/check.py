@@ -10,14 +10,16 @@ from flint import arb
 from numpy.typing import NDArray
 
 from kernelc.fitting.norms.activation import ScaledActivation
-from kernelc.fitting.norms.grid import NormMap, chebyshev_rows
-from kernelc.fitting.norms.tensor import dense, integrated
+from kernelc.fitting.norms.grid import AngleMap, NormMap, angle_map, chebyshev_rows
+from kernelc.fitting.norms.tensor import dense
+from kernelc.fitting.portable import cosine_sine, legendre_rule
 from kernelc.fitting.proxy import Proxy, make_proxy
 from kernelc.fitting.quadrature import PairIntegral
 from kernelc.model import ActivationTraits, HermiteExpansion
 from kernelc.program import NormMoment, NormProgram, NormTensor
 
 Array = NDArray[np.float64]
+_INTEGRAL_POINTS = 120
 #: Places in the declared range (0: low, 1: high, in its logarithm) and angles at which the tables are compared:
 #: ends, equal norms, near and nearly opposite pairs, and the middle.
 _CHECKS = (
@@ -58,29 +60,44 @@ def _layer_values(tensor: NormTensor, x: Array) -> Array:
     return np.array([np.sum(layer * rows[0][:, None] * rows[1]) for layer in dense(tensor, count)])
 
 
-def _normalized(tensor: NormTensor, x: Array, theta: float) -> float:
+def _series(tensor: NormTensor, x: Array) -> Array:
+    """Chebyshev coefficients in z at one pair of norms."""
     terms = _layer_values(tensor, x)
     start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[tensor.parity]
     series = np.zeros(start + step * len(terms))
     series[start::step] = terms
-    return float(np.polynomial.chebyshev.chebval(2.0 * theta / np.pi - 1.0, series))
+    return series
+
+
+def _normalized(tensor: NormTensor, x: Array, z: float) -> float:
+    return float(np.polynomial.chebyshev.chebval(z, _series(tensor, x)))
 
 
 def _value(program: NormProgram, s: Array, x: Array, theta: float) -> list[float]:
     """T and, where it is not refused, Tdot, not normalized."""
+    angles = angle_map(program.grade)
+    z = float(angles.variable(np.array([theta]))[0])
     scale = math.sqrt(moment(program.moment, s[0], x[0]) * moment(program.moment, s[1], x[1]))
     if program.dual_dot is None or program.slope_moment is None:
         assert program.dual is not None
-        return [scale * _normalized(program.dual, x, theta)]
+        return [scale * _normalized(program.dual, x, z)]
     slope_scale = math.sqrt(moment(program.slope_moment, s[0], x[0]) * moment(program.slope_moment, s[1], x[1]))
-    slope = slope_scale * _normalized(program.dual_dot, x, theta)
+    slope = slope_scale * _normalized(program.dual_dot, x, z)
     if program.dual is not None:
-        return [scale * _normalized(program.dual, x, theta), slope]
-    terms = _layer_values(program.dual_dot, x)
-    series = integrated(terms, program.dual_dot.parity)
-    part = float(np.polynomial.chebyshev.chebval(2.0 * theta / np.pi - 1.0, series))
+        return [scale * _normalized(program.dual, x, z), slope]
+    part = slope_scale * _integral(program.dual_dot, x, z, angles)
     means = np.polynomial.chebyshev.chebval(x, np.array(program.hermite[0]))
-    return [scale * float(means[0] * means[1]) - s[0] * s[1] * slope_scale * np.pi / 2.0 * part, slope]
+    return [scale * float(means[0] * means[1]) - float(s[0] * s[1]) * part, slope]
+
+
+def _integral(tensor: NormTensor, x: Array, z: float, angles: AngleMap) -> float:
+    """The integral of the normalized Tdot times sin(theta) over theta from pi / 2 to theta(z)."""
+    nodes, weights = legendre_rule(_INTEGRAL_POINTS)
+    at = 0.5 * z * (1.0 + nodes)
+    theta, slopes = angles.angle(at)
+    sines = np.array([cosine_sine(t)[1] for t in theta.tolist()])
+    values = np.polynomial.chebyshev.chebval(at, _series(tensor, x))
+    return float(np.sum(weights * values * sines * slopes)) * 0.5 * z
 
 
 def largest_difference(program: NormProgram, expansion: HermiteExpansion, variance: float) -> float:

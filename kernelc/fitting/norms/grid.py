@@ -55,6 +55,52 @@ def norm_map(low: float, high: float, shift: float) -> NormMap:
     return NormMap(low, high, shift, stretch, offset)
 
 
+@dataclass(frozen=True, slots=True)
+class AngleMap:
+    """z(theta) = log((theta + grade) / (pi + grade - theta)) / width, from [0, pi] onto [-1, 1], odd about pi / 2.
+
+    It resolves what happens within theta of `grade` of either end: at large norms sigma(s Z) is nearly a step, and
+    T changes there on the scale 1 / s.
+    """
+
+    grade: float
+    width: float
+
+    def variable(self, theta: Array) -> Array:
+        """z, by balls: the same bits on every processor."""
+        found = []
+        with ctx.workprec(_BITS):
+            for t in theta.tolist():
+                ratio = (arb(t) + self.grade) / (arb.pi() + self.grade - t)
+                found.append(float((ratio.log() / self.width).mid()))
+        return np.array(found)
+
+    def angle(self, z: Array) -> tuple[Array, Array]:
+        """(theta, dtheta / dz), correctly rounded."""
+        angles, slopes = [], []
+        with ctx.workprec(_BITS):
+            for value in z.tolist():
+                q = (arb(value) * self.width).exp()
+                span = arb.pi() + 2 * self.grade
+                angles.append(float((span * q / (1 + q) - self.grade).mid()))
+                slopes.append(float((span * self.width * q / (1 + q) ** 2).mid()))
+        return np.array(angles), np.array(slopes)
+
+    def points(self, degree: int) -> Array:
+        """The angles at the degree + 1 Chebyshev points of the second kind, ascending, symmetric about pi / 2."""
+        z = np.array([-cosine_of_pi(Fraction(k, degree)) for k in range(degree // 2 + 1)])
+        lower = self.angle(z)[0]
+        lower[0] = 0.0
+        upper = float(np.pi) - lower[: degree + 1 - len(lower)][::-1]
+        return np.concatenate([lower, upper])
+
+
+def angle_map(grade: float) -> AngleMap:
+    """The map of a grade > 0."""
+    with ctx.workprec(_BITS):
+        return AngleMap(grade, float(((arb.pi() + grade) / grade).log().mid()))
+
+
 def norm_transform(count: int) -> Array:
     """(count, count): values at `NormMap.points` -> Chebyshev coefficients."""
     cosines = np.array([cosine_of_pi(Fraction(j, 2 * count)) for j in range(4 * count)])

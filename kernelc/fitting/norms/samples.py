@@ -85,9 +85,11 @@ class PairSampler:
             sign = 1.0 if self._parity == "even" else -1.0
             values: Array = self(float(np.pi - theta)) * np.array([sign, -sign])[: self.moments.shape[1], None, None]
             return values
-        if theta not in self._known:
-            self._known[theta] = self.by_series(theta) if self.covers(theta) else self.by_quadrature(theta)
-        return self._known[theta]
+        # pi - (pi - theta) is theta up to a rounding
+        key = round(theta, 15)
+        if key not in self._known:
+            self._known[key] = self.by_series(theta) if self.covers(theta) else self.by_quadrature(max(theta, 0.0))
+        return self._known[key]
 
     def covers(self, theta: float) -> bool:
         """Whether the power series is exact to double precision at theta."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from flint import arb, ctx
 from numpy.typing import NDArray
 
-from kernelc.fitting.chebyshev import angles, coefficients
+from kernelc.fitting.chebyshev import coefficients
 from kernelc.fitting.norms.grid import along_first, norm_transform
 from kernelc.program import NormTensor
 
@@ -21,13 +20,13 @@ DROPPED = 1.5e-13
 _DECIMALS = 15
 
 
-def sampled(sample: Sampler, degree: int) -> Array:
-    """Values at the Chebyshev points in theta, shape (kernels, degree + 1, n, n)."""
-    return np.moveaxis(np.array([sample(x) for x in angles(0.0, float(np.pi), degree)]), 1, 0)
+def sampled(sample: Sampler, angles: Array) -> Array:
+    """Values at the angles, shape (kernels, len(angles), n, n)."""
+    return np.moveaxis(np.array([sample(x) for x in angles.tolist()]), 1, 0)
 
 
 def theta_coefficients(values: Array) -> Array:
-    """(degree + 1, ...) values at `angles` -> Chebyshev coefficients in z = 2 theta / pi - 1."""
+    """(degree + 1, ...) values at `AngleMap.points` -> Chebyshev coefficients in z(theta)."""
     result: Array = coefficients(values.reshape(len(values), -1)).reshape(values.shape)
     return result
 
@@ -73,43 +72,6 @@ def _layer(matrix: Array, threshold: float) -> tuple[tuple[float, ...], ...]:
     while rows and not rows[-1]:
         rows.pop()
     return tuple(rows)
-
-
-def integrated(layers: Array, parity: str) -> Array:
-    """int_0^z of sum_m layers[m] T_p(m)(y) cos(pi y / 2) dy: coefficients of T_0, T_1, ..., (degrees, ...).
-
-    With dT / dtheta = -s1 s2 Tdot sin(theta), theta = pi (z + 1) / 2, this is what T is made of.
-    """
-    start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[parity]
-    cosines = _cosine_series()
-    degrees = start + step * len(layers)
-    product = np.zeros((degrees + 2 * len(cosines), *layers.shape[1:]))
-    for m, layer in enumerate(layers):
-        p = start + step * m
-        for k, c in enumerate(cosines):
-            product[p + 2 * k] += (0.5 * c) * layer
-            product[abs(p - 2 * k)] += (0.5 * c) * layer
-    result = np.zeros((len(product) + 1, *layers.shape[1:]))
-    for p, layer in enumerate(product):
-        if p == 0:
-            result[1] += layer
-        elif p == 1:
-            result[2] += 0.25 * layer
-        else:
-            result[p + 1] += layer / (2.0 * (p + 1))
-            result[p - 1] -= layer / (2.0 * (p - 1))
-    # the value at z = 0 goes into the constant
-    for p in range(2, len(result), 2):
-        result[0] += result[p] if p % 4 == 2 else -result[p]
-    return result
-
-
-def _cosine_series() -> Array:
-    """cos(pi y / 2) = sum_k c_k T_2k(y), by Bessel functions."""
-    with ctx.workprec(160):
-        angle = arb.pi() / 2
-        series = [(2 if k else 1) * (-1) ** k * float(angle.bessel_j(2 * k).mid()) for k in range(13)]
-    return np.array(series)
 
 
 def layer_count(tensor: NormTensor) -> int:
