@@ -6,6 +6,7 @@ Exit status: 0 done, 1 a check failed, 2 refused input, 70 a defect of kernelc, 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import os
 import sys
@@ -22,6 +23,7 @@ from kernelc._version import __version__
 from kernelc.deadline import TimeLimitReached, time_limit
 from kernelc.errors import CertificationError, InputError, KernelcError
 from kernelc.gallery import GALLERY, resolve
+from kernelc.program import BACKEND_NAMES
 from kernelc.progress import PartialProgress, Progress, for_terminal
 from kernelc.report.numbers import plain_text
 from kernelc.writer import certificate_text, check_target, compiled_names, load_certificate
@@ -31,7 +33,7 @@ DONE, CHECK_FAILED, REFUSED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 70, 130
 _DEFAULT_OUT = Path("generated")
 _DEFAULT_TIMEOUT_SECONDS = 600.0
 _LONGEST_MESSAGE = 800
-_BACKENDS = ("numpy",)
+_DEFAULT_NORMS = "1/4,4"
 
 _Result = TypeVar("_Result")
 
@@ -68,15 +70,18 @@ class Pipeline(Protocol):
 
     def compile_activation(
         self,
-        expression: str,
+        expression: str | None,
         *,
         name: str,
+        dual: str | None,
         parameters: Mapping[str, str],
         variance: str,
         degree: int | None,
         tol: float | None,
         precision: int | None,
+        norms: str,
         backends: tuple[str, ...],
+        depth: int,
         progress: Progress,
     ) -> CompiledKernel:
         """Compile one activation."""
@@ -146,27 +151,41 @@ def command_line(context: click.Context) -> None:
 
 
 @command_line.command("compile", cls=_FormulaCommand)
-@click.argument("expression", metavar="EXPR")
+@click.argument("expression", metavar="EXPR", required=False)
+@click.option("--dual", metavar="KERNEL", help="In place of EXPR: a dual kernel in rho, or in q11, q12, q22.")
 @click.option("--name", help="Name of the kernel and of its module.  [default: EXPR where it is a gallery activation]")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of EXPR; may be repeated.")
 @click.option("--variance", default="1", show_default=True, help="Variance q at which kappa is compiled.")
 @click.option("--degree", type=int, help="Last kept degree of the power series.")
 @click.option("--tol", type=float, help="Choose the degree so that kappa's truncation bound is at most this.")
+@click.option(
+    "--depth", type=int, default=1, show_default=True, help="Add NNGP and NTK of this many hidden layers as one series."
+)
 @click.option("--backend", "backends", multiple=True, help="Backend to print for; may be repeated.  [default: all]")
 @click.option("--precision", type=int, metavar="BITS", help="Least working precision in bits.  [default: chosen]")
+@click.option(
+    "--norms",
+    default=_DEFAULT_NORMS,
+    show_default=True,
+    metavar="LOW,HIGH",
+    help="Norms of inputs to serve where EXPR is not homogeneous.",
+)
 @click.option("--force", is_flag=True, help="Also replace a folder that kernelc did not generate.")
 @_out_option
 @_timeout_option
 @_quiet_option
 def compile_command(
-    expression: str,
+    expression: str | None,
+    dual: str | None,
     name: str | None,
     params: tuple[str, ...],
     variance: str,
     degree: int | None,
     tol: float | None,
+    depth: int,
     backends: tuple[str, ...],
     precision: int | None,
+    norms: str,
     force: bool,
     out: Path,
     timeout: float,
@@ -175,8 +194,10 @@ def compile_command(
     """Compile EXPR, a formula such as "t*sigmoid(t)" or the name of a gallery activation, and show its report."""
     if degree is not None and tol is not None:
         raise InputError("--degree and --tol exclude each other: give the degree, or the error that chooses it")
-    formula, parameters = resolve(expression, _parameters(params))
-    kernel_name = name or (expression.strip() if expression.strip() in GALLERY else None)
+    if (expression is None) == (dual is None):
+        raise InputError("give either EXPR, an activation such as 't*sigmoid(t)', or a dual kernel by --dual")
+    kernel_name = name or (expression.strip() if expression is not None and expression.strip() in GALLERY else None)
+    formula, given, parameters = _meant(expression, dual, _parameters(params))
     if kernel_name is None:
         raise InputError("the kernel needs a name: add --name NAME, such as --name my_silu")
     check_target(out, kernel_name, force)
@@ -185,12 +206,15 @@ def compile_command(
         return load_pipeline().compile_activation(
             formula,
             name=kernel_name,
+            dual=given,
             parameters=parameters,
             variance=variance,
             degree=degree,
             tol=tol,
             precision=precision,
-            backends=tuple(dict.fromkeys(backends)) or _BACKENDS,
+            norms=norms,
+            backends=tuple(dict.fromkeys(backends)) or BACKEND_NAMES,
+            depth=depth,
             progress=progress,
         )
 
@@ -221,6 +245,73 @@ def report_command(name: str, format_: str, out: Path) -> int:
                 f"compile {name} again"
             ) from error
     return DONE
+
+
+@command_line.command("plan")
+@click.argument("name")
+@click.option("--dim", type=int, required=True, help="Columns of the inputs.")
+@click.option("--features", type=int, help="How many features.")
+@click.option("--epsilon", type=float, help="The relative error that chooses how many.")
+@click.option("--kernel", type=click.Choice(["ntk", "nngp"]), default="ntk", show_default=True)
+@click.option("--depth", type=int, default=1, show_default=True, help="Hidden layers.")
+@click.option(
+    "--sketch",
+    type=click.Choice(["auto", "zonal", "polysketch", "tensorsketch"]),
+    default="auto",
+    show_default=True,
+    help="Kind of random features.",
+)
+@click.option("--pairs", type=click.Choice(["unknown", "isotropic"]), default="unknown", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@_out_option
+def plan_command(
+    name: str,
+    dim: int,
+    features: int | None,
+    epsilon: float | None,
+    kernel: str,
+    depth: int,
+    sketch: str,
+    pairs: str,
+    seed: int,
+    as_json: bool,
+    out: Path,
+) -> int:
+    """Plan random features of the compiled kernel NAME: which sketch, which degrees, and the error to expect."""
+    if (features is None) == (epsilon is None):
+        raise InputError("give either --features M or --epsilon E: the number of features, or the error to reach")
+    module = _load_module(out, name)
+    try:
+        plan = module.plan(
+            dim,
+            features=features,
+            epsilon=epsilon,
+            kernel=kernel,
+            depth=depth,
+            sketch=sketch,
+            pairs=pairs,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    click.echo(plan.json() if as_json else str(plan), nl=not as_json)
+    return DONE
+
+
+def _load_module(out: Path, name: str) -> Any:
+    """The compiled package out/name, imported from its folder."""
+    certificate_text(out, name)
+    folder = (out / name).resolve()
+    spec = importlib.util.spec_from_file_location(
+        f"_kernelc_planned_{name}", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None or not (folder / "_plan.py").is_file():
+        raise InputError(f"{folder} has no planner; compile {name} again")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @command_line.command("check")
@@ -285,19 +376,33 @@ def gallery_command(force: bool, out: Path, timeout: float, quiet: bool) -> int:
     return DONE
 
 
+def _meant(
+    expression: str | None, dual: str | None, parameters: Mapping[str, str]
+) -> tuple[str | None, str | None, dict[str, str]]:
+    """The activation or the dual kernel that is meant (the other is None), and the parameters."""
+    if expression is None:
+        return None, dual, dict(parameters)
+    formula, values = resolve(expression, parameters)
+    entry = GALLERY.get(expression.strip())
+    return (None, formula, values) if entry is not None and entry.dual else (formula, None, values)
+
+
 def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress], CompiledKernel]:
-    formula, parameters = resolve(name, {})
+    formula, given, parameters = _meant(name, None, {})
 
     def work(progress: Progress) -> CompiledKernel:
         return load_pipeline().compile_activation(
             formula,
             name=name,
+            dual=given,
             parameters=parameters,
             variance="1",
             degree=None,
             tol=None,
             precision=None,
-            backends=_BACKENDS,
+            norms=_DEFAULT_NORMS,
+            backends=BACKEND_NAMES,
+            depth=1,
             progress=PartialProgress(progress, name, *share),
         )
 

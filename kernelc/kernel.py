@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelc.model import Ball, EmittedModule
+from kernelc.backends.numpy.planning import plan_features
+from kernelc.backends.numpy.runtime._plan import Plan
+from kernelc.errors import InputError
+from kernelc.model import Ball, EmittedModule, NetworkCoefficients
 from kernelc.report import render
 from kernelc.writer import write
 
@@ -40,10 +43,52 @@ class Kernel:
         return self.module.kernel.derivative_coefficients
 
     @property
+    def network_coefficients(self) -> NetworkCoefficients | None:
+        """`.nngp` and `.ntk`: coefficients of the composed kernels in balls; None without a depth above 1."""
+        return self.module.kernel.network
+
+    @property
     def closed_form(self) -> Mapping[str, Any] | None:
         """The derived closed form as the certificate states it, None where there is none."""
         form: Mapping[str, Any] | None = self.certificate.get("closed_form")
         return form
+
+    def plan(
+        self,
+        dim: int,
+        *,
+        features: int | None = None,
+        epsilon: float | None = None,
+        kernel: str = "ntk",
+        depth: int = 1,
+        sketch: str = "auto",
+        seed: int = 0,
+        pairs: str = "unknown",
+        norms: tuple[float, float] | None = None,
+    ) -> Plan:
+        """The feature map for rows of `dim` columns, and the error to expect: as the written module's `plan`.
+
+        Give `features`, or `epsilon`, the relative error that chooses them. The plan is data (JSON-ready) that
+        reads as text.
+
+        Raises:
+            InputError: naming the argument that cannot be met.
+        """
+        try:
+            return plan_features(
+                self.module.files,
+                dim,
+                features=features,
+                epsilon=epsilon,
+                kernel=kernel,
+                depth=depth,
+                sketch=sketch,
+                seed=seed,
+                pairs=pairs,
+                norm_range=norms,
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def report(self, format: str = "text") -> str:
         """The truncation error report; `format` is "text" or "json".
@@ -62,7 +107,15 @@ class Kernel:
         return write(self.module, Path(out), force)
 
     def _repr_latex_(self) -> str:
-        return rf"$\sigma(t) = {self.certificate['latex']}$"
+        given = self.certificate["dual_kernel"]
+        left = (
+            r"\sigma(t)"
+            if given is None
+            else r"k(\rho)"
+            if given["variables"] == ["rho"]
+            else r"T(q_{11}, q_{12}, q_{22})"
+        )
+        return f"${left} = {self.certificate['latex']}$"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.report())}</pre>"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy
 
@@ -18,44 +19,77 @@ from kernelc.certificate import (
     CertificateInputs,
     certify,
     check_expansion,
+    check_given,
     degree_for_tolerance,
     kappa_by_quadrature,
 )
-from kernelc.closedform import state_closed_form
+from kernelc.closedform import ClosedFormStatement, state_closed_form, state_given_form
+from kernelc.dualkernel import AngularValues, analyse_dual, expand_dual
 from kernelc.errors import InputError, KernelcError
 from kernelc.expansion import expand
-from kernelc.fitting import fit
+from kernelc.fitting import fit, fit_given, fit_network, fit_norms
+from kernelc.functions.envelope import fraction_of
 from kernelc.gallery import GALLERY, resolve
 from kernelc.kernel import Kernel
 from kernelc.lowering import lower
-from kernelc.model import ActivationSpec, ActivationTraits, CompileOptions, HermiteExpansion
-from kernelc.parse import check_name, from_sympy, parse_activation, parse_parameter_value
+from kernelc.model import (
+    ActivationSpec,
+    ActivationTraits,
+    CompileOptions,
+    DualKernelSpec,
+    Expansion,
+    HermiteExpansion,
+    NetworkDirect,
+    NetworkExpansion,
+    NormFit,
+    Spec,
+    Traits,
+)
+from kernelc.networks import MAX_DEPTH, Layered, expand_network
+from kernelc.parse import (
+    check_name,
+    dual_from_sympy,
+    from_sympy,
+    parse_activation,
+    parse_dual,
+    parse_parameter_value,
+)
+from kernelc.program import BACKEND_NAMES
 from kernelc.progress import Progress, SilentProgress
 from kernelc.writer import load_certificate
 
 DEFAULT_DEGREE = 64
+DEFAULT_NORMS = "1/4,4"
 MAX_DEGREE = 1024
 _SMOOTH_DEGREE = 256
 _KINKED_DEGREE = 512
 _VARIANCE_RANGE = (Fraction(1, 10**6), Fraction(10**6))
 _PRECISION_RANGE = (64, 4096)
+_NORM_RANGE = (Fraction(1, 10**4), Fraction(10**4))
+_MOST_NUMBERS, _MOST_BESIDE_A_FORM = 60_000, 12_000
 _DEEP_RHOS = (-0.8, 0.3, 0.9)
 _DEEP_TOLERANCE = 1e-9
 
 
 def compile_activation(
-    expression: str | sympy.Expr,
+    expression: str | sympy.Expr | None = None,
     *,
     name: str,
+    dual: str | sympy.Expr | None = None,
     parameters: Mapping[str, str | int | float | Fraction] | None = None,
     variance: str | Fraction | float = 1,
     degree: int | None = None,
     tol: float | None = None,
     precision: int | None = None,
-    backends: tuple[str, ...] = ("numpy",),
+    norms: str | tuple[float, float] = DEFAULT_NORMS,
+    backends: tuple[str, ...] = BACKEND_NAMES,
+    depth: int = 1,
     progress: Progress | None = None,
 ) -> Kernel:
     """Compile an activation: parse, analyse, expand in balls, fit, certify, lower, emit. Writes nothing.
+
+    In place of `expression`, `dual` gives a dual kernel whose activation is unknown: a formula in rho (times
+    |x| |y|), or in q11, q12, q22.
 
     Raises:
         InputError: the text, a name or an option is not accepted.
@@ -63,57 +97,150 @@ def compile_activation(
         CertificationError: two roads to one number disagree; nothing is emitted.
     """
     watch = SilentProgress() if progress is None else progress
-    options = make_options(name, variance, degree, tol, precision, backends)
+    options = make_options(name, variance, degree, tol, precision, backends, norms, depth)
     watch.step("parsing", 0.02)
-    spec = _specified(expression, name, parameters or {})
-    watch.step("analysing", 0.05)
-    traits = analyse(spec, options.variance)
-    watch.step("expanding in Hermite polynomials", 0.15)
-    kept, expansion = _expanded(traits, options)
-    watch.step("checking by mpmath", 0.4)
-    oracle = check_expansion(spec.expression, traits, expansion, options.variance, kept)
-    watch.step("fitting the direct evaluation", 0.6)
-    direct = fit(traits, expansion, options.variance, lambda message: watch.step(message, 0.7))
-    watch.step("deriving the closed form", 0.8)
-    form = state_closed_form(spec.expression)
+    spec = _specified(expression, dual, name, parameters or {})
+    kept, form, traits, inputs = (
+        _from_activation(spec, options, watch)
+        if isinstance(spec, ActivationSpec)
+        else _from_dual_kernel(spec, options, watch)
+    )
+    if options.depth > 1:
+        network, network_direct = _network(inputs, kept, watch)
+        inputs = replace(inputs, network=network, network_direct=network_direct)
     watch.step("certifying", 0.9)
-    inputs = CertificateInputs(spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason)
     kernel = certify(inputs, kept)
-    program = lower(kernel, traits, direct, form.program)
+    program = lower(kernel, traits, inputs.direct, form.program, inputs.norms.program, inputs.network_direct)
     watch.step("emitting", 0.97)
     return Kernel(emit(program, kernel, options.backends))
 
 
-def _specified(
-    expression: str | sympy.Expr, name: str, parameters: Mapping[str, str | int | float | Fraction]
-) -> ActivationSpec:
-    if not isinstance(expression, str):
-        return from_sympy(expression, name=name, parameters=parameters)
-    text, values = resolve(expression, {key: str(value) for key, value in parameters.items()})
-    source = next((e.source for e in GALLERY.values() if e.formula == " ".join(text.split())), None)
-    return parse_activation(text, name=name, parameters=values, source=source)
+_Stages = tuple[int, ClosedFormStatement, Traits, CertificateInputs]
 
 
-def _expanded(traits: ActivationTraits, options: CompileOptions) -> tuple[int, HermiteExpansion]:
-    """The degree to keep and the expansion to beyond it; --tol is searched for with growing degrees."""
+def _network(inputs: CertificateInputs, kept: int, watch: Progress) -> tuple[NetworkExpansion, NetworkDirect]:
+    """The composed kernels of a deep network, each layer's expansion checked by mpmath as the first one's is."""
+    spec, traits, options = inputs.spec, inputs.traits, inputs.options
+
+    def report(message: str) -> None:
+        watch.step(message, 0.85)
+
+    def again(outer: int, bits: int) -> Expansion:
+        if isinstance(traits, ActivationTraits):
+            return expand(traits, options.variance, 0, outer, bits)
+        return expand_dual(traits, options.variance, 0, outer, bits)
+
+    first = Layered(spec, traits, inputs.expansion, again)
+    layers, network = expand_network(first, options, kept, report)
+    for number, layer in enumerate(layers[1:], start=2):
+        if isinstance(spec, ActivationSpec) and traits.homogeneous_degree is None:
+            assert isinstance(layer.traits, ActivationTraits)
+            assert isinstance(layer.expansion, HermiteExpansion)
+            report(f"checking hidden layer {number} by mpmath")
+            check_expansion(spec.expression, layer.traits, layer.expansion, fraction_of(layer.variance.mid()), kept)
+    return network, fit_network(layers, network, inputs.direct, report)
+
+
+def _from_activation(spec: ActivationSpec, options: CompileOptions, watch: Progress) -> _Stages:
+    """From sigma to all that a certificate is made of."""
+    variance = options.variance
+    watch.step("analysing", 0.05)
+    traits = analyse(spec, variance)
+    watch.step("expanding in Hermite polynomials", 0.15)
     last = _KINKED_DEGREE if traits.breakpoints else _SMOOTH_DEGREE
     if traits.growth is not None and traits.growth.quadratic > 0:
         last = MAX_DEGREE  # sigma^2 reaches too far out for quadrature in doubles: the series must do
+    kept, expansion = _expanded(
+        lambda kept, last: expand(traits, variance, kept, last, options.precision), last, options
+    )
+    watch.step("checking by mpmath", 0.4)
+    oracle = check_expansion(spec.expression, traits, expansion, variance, kept)
+    watch.step("fitting the direct evaluation", 0.6)
+    direct = fit(traits, expansion, variance, lambda message: watch.step(message, 0.7))
+    watch.step("deriving the closed form", 0.75)
+    form = state_closed_form(spec.expression)
+    # where a closed form serves other norms too, long tables are not worth their place
+    most = _MOST_NUMBERS if form.program is None else _MOST_BESIDE_A_FORM
+    norms = fit_norms(
+        traits, expansion, float(variance), options.norm_range, kept, most, lambda message: watch.step(message, 0.8)
+    )
+    inputs = CertificateInputs(
+        spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norms
+    )
+    return kept, form, traits, inputs
+
+
+def _from_dual_kernel(spec: DualKernelSpec, options: CompileOptions, watch: Progress) -> _Stages:
+    """The same where sigma is unknown: from its dual kernel."""
+    variance = options.variance
+    watch.step("analysing", 0.05)
+    traits = analyse_dual(spec, variance)
+    watch.step("expanding in powers of rho", 0.15)
+    kept, expansion = _expanded(
+        lambda kept, last: expand_dual(traits, variance, kept, last, options.precision), _KINKED_DEGREE, options
+    )
+    watch.step("checking by mpmath", 0.4)
+    oracle = check_given(traits, expansion, variance, kept)
+    watch.step("fitting the direct evaluation", 0.6)
+    values = AngularValues(traits)
+    direct = fit_given(traits.parity, expansion, values, lambda message: watch.step(message, 0.7))
+    watch.step("deriving the closed form", 0.8)
+    form = state_given_form(spec, traits)
+    norms = NormFit(options.norm_range, None, None, "sigma is unknown: the given formula serves other norms", 0, 0, ())
+    inputs = CertificateInputs(
+        spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norms
+    )
+    return kept, form, traits, inputs
+
+
+def _specified(
+    expression: str | sympy.Expr | None,
+    dual: str | sympy.Expr | None,
+    name: str,
+    parameters: Mapping[str, str | int | float | Fraction],
+) -> Spec:
+    if (expression is None) == (dual is None):
+        raise InputError("give either an activation or a dual kernel (dual=...), and not both")
+    if isinstance(expression, str):
+        entry = GALLERY.get(expression.strip())
+        text, values = resolve(expression, {key: str(value) for key, value in parameters.items()})
+        if entry is None or not entry.dual:
+            return parse_activation(text, name=name, parameters=values, source=_source(text, dual=False))
+        dual, parameters = text, values
+    elif expression is not None:
+        return from_sympy(expression, name=name, parameters=parameters)
+    if isinstance(dual, str):
+        return parse_dual(dual, name=name, parameters=parameters, source=_source(dual, dual=True))
+    assert dual is not None
+    return dual_from_sympy(dual, name=name, parameters=parameters)
+
+
+def _source(text: str, *, dual: bool) -> str | None:
+    """Where the gallery has this very formula from."""
+    formula = " ".join(text.split())
+    return next((entry.source for entry in GALLERY.values() if entry.formula == formula and entry.dual == dual), None)
+
+
+_Expanded = TypeVar("_Expanded", bound=Expansion)
+
+
+def _expanded(expand_to: Callable[[int, int], _Expanded], last: int, options: CompileOptions) -> tuple[int, _Expanded]:
+    """The degree to keep and the expansion to beyond it; --tol is searched for with growing degrees."""
     if options.tol is None:
         kept = DEFAULT_DEGREE if options.degree is None else options.degree
-        return kept, expand(traits, options.variance, kept, max(last, kept), options.precision)
+        return kept, expand_to(kept, max(last, kept))
     for top in (last, MAX_DEGREE):
         try:
-            kept = degree_for_tolerance(expand(traits, options.variance, 0, top, options.precision), options.tol)
+            kept = degree_for_tolerance(expand_to(0, top), options.tol)
         except InputError:
             # Perhaps only the working precision hid how small the tail is.
             try:
-                kept = degree_for_tolerance(expand(traits, options.variance, top, top, options.precision), options.tol)
+                kept = degree_for_tolerance(expand_to(top, top), options.tol)
             except InputError:
                 if top == MAX_DEGREE:
                     raise
                 continue
-        return kept, expand(traits, options.variance, kept, max(last, kept), options.precision)
+        return kept, expand_to(kept, max(last, kept))
     raise InputError("no degree reaches the tolerance")
 
 
@@ -124,6 +251,8 @@ def make_options(
     tol: float | None,
     precision: int | None,
     backends: tuple[str, ...],
+    norms: str | tuple[float, float] = DEFAULT_NORMS,
+    depth: int = 1,
 ) -> CompileOptions:
     """Validated options.
 
@@ -143,7 +272,9 @@ def make_options(
     low, high = _PRECISION_RANGE
     if precision is not None and not low <= precision <= high:
         raise InputError(f"--precision must be from {low} to {high} bits, not {precision!r}")
-    return CompileOptions(name, q, degree, tol, precision, tuple(backends))
+    if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= MAX_DEPTH:
+        raise InputError(f"--depth must be a whole number from 1 to {MAX_DEPTH} (hidden layers), not {depth!r}")
+    return CompileOptions(name, q, degree, tol, precision, tuple(backends), _norms(norms), depth)
 
 
 def _variance(value: str | Fraction | float) -> Fraction:
@@ -158,6 +289,30 @@ def _variance(value: str | Fraction | float) -> Fraction:
     if not low <= q <= high:
         raise InputError(f"--variance must be between {float(low):g} and {float(high):g}, not {value!r}")
     return q
+
+
+def _norms(value: str | tuple[float | str, float | str]) -> tuple[Fraction, Fraction]:
+    """The range of norms, exactly as it was written."""
+    parts: Sequence[float | str] = value.split(",") if isinstance(value, str) else tuple(value)
+    if len(parts) != 2:
+        raise InputError(f"--norms takes two numbers LOW,HIGH such as 1/4,4, not {value!r}")
+    low, high = (_number("--norms", part) for part in parts)
+    least, most = _NORM_RANGE
+    if not least <= low < high <= most:
+        raise InputError(
+            f"--norms must be LOW,HIGH with {float(least):g} <= LOW < HIGH <= {float(most):g}, not {value!r}"
+        )
+    return low, high
+
+
+def _number(option: str, value: float | str | Fraction) -> Fraction:
+    """A rational number as it was written; a float is taken for the decimal it prints as."""
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise InputError(f"{option} must be a finite number, not {value!r}")
+    exact = parse_parameter_value(value if isinstance(value, str) else str(value))
+    if not isinstance(exact, sympy.Rational):
+        raise InputError(f"{option} takes rational numbers such as 4, 0.25 or 1/4, not {value!r}")
+    return Fraction(int(exact.p), int(exact.q))
 
 
 def versions() -> dict[str, str]:
@@ -203,12 +358,15 @@ def _again(certificate: Mapping[str, Any], name: str, watch: Progress) -> Kernel
     return compile_activation(
         request["expression"],
         name=name,
+        dual=request.get("dual"),
         parameters=request["parameters"],
         variance=request["variance"],
         degree=request["degree"],
         tol=request["tol"],
         precision=request["precision"],
+        norms=request["norms"],
         backends=tuple(request["backends"]),
+        depth=request.get("depth", 1),
         progress=watch,
     )
 
@@ -231,6 +389,8 @@ def _differences(kernel: Kernel, folder: Path) -> list[str]:
 def _deep_check(kernel: Kernel, watch: Progress) -> list[str]:
     """kappa at sampled rho by the slow road, against the certified coefficients and the direct evaluation."""
     spec, options = kernel.module.kernel.spec, kernel.module.kernel.options
+    if isinstance(spec, DualKernelSpec):
+        return []  # the compile itself has compared the given kernel with its series at sampled rho
     traits = analyse(spec, options.variance)
     statement = kernel.certificate["kappa"]
     notes = []

@@ -27,13 +27,14 @@ def render(certificate: Mapping[str, Any]) -> RenderableType:
     return Group(
         _title(certificate),
         _status(certificate),
-        _heading("Activation"),
+        _heading("Dual kernel, its activation unknown" if certificate.get("dual_kernel") else "Activation"),
         _facts(_activation_rows(certificate)),
         _heading("Error, for all rho in [-1, 1]"),
-        _error_table(certificate),
+        _error_table(_kernels(certificate)),
         *_refusal(certificate),
         _heading("Degree of the series against its truncation error"),
         _degree_table(certificate),
+        *_network(certificate),
         _heading("How kappa(rho) and kappa_dot(rho) are evaluated"),
         _facts([(name, _direct_text(_part(certificate, name))) for name, _ in _kernels(certificate)]),
         _heading("Independent check"),
@@ -55,9 +56,35 @@ class _LogBar:
         return Measurement(self.cells, self.cells)
 
 
+def _network(certificate: Mapping[str, Any]) -> list[RenderableType]:
+    """The composed kernels of a deep network, where a depth was asked for."""
+    network = _part(certificate, "network")
+    if not network:
+        return []
+    parts = [(name, _part(network, name)) for name in ("nngp", "ntk")]
+    kept = [(name, part) for name, part in parts if part and "refused" not in part]
+    shown: list[RenderableType] = [
+        _heading(f"Network of {plain_text(network.get('depth', '?'))} hidden layers, for all rho in [-1, 1]"),
+        _error_table(kept),
+        _facts([(name, _direct_text(part)) for name, part in kept]),
+    ]
+    for name, part in parts:
+        if part.get("refused") is not None:
+            shown.append(Text.assemble((f"The {name} is refused: ", "bold yellow"), plain_text(part["refused"])))
+    return shown
+
+
 def _title(certificate: Mapping[str, Any]) -> Text:
     name, formula = plain_text(certificate.get("name", "?")), plain_text(certificate.get("expression", "?"))
-    return Text.assemble((name, "bold"), "   sigma(t) = ", (formula, "bold"))
+    return Text.assemble((name, "bold"), f"   {_left_side(certificate)} = ", (formula, "bold"))
+
+
+def _left_side(certificate: Mapping[str, Any]) -> str:
+    """What the expression is: the activation, or a dual kernel whose activation is unknown."""
+    given = certificate.get("dual_kernel")
+    if not isinstance(given, Mapping):
+        return "sigma(t)"
+    return "k(rho)" if list(given.get("variables", ())) == ["rho"] else "T(q11, q12, q22)"
 
 
 def _status(certificate: Mapping[str, Any]) -> Text:
@@ -90,20 +117,50 @@ def _activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     variance = plain_text(certificate.get("variance", "?"))
     parameters = certificate.get("parameters") or {}
     homogeneous = certificate.get("homogeneous_degree")
+    given = certificate.get("dual_kernel")
+    subject = "T (in u and in v)" if given else "sigma"
     norms = (
-        f"any: sigma is homogeneous of degree {plain_text(homogeneous)}"
+        f"any: {subject} is homogeneous of degree {plain_text(homogeneous)}"
         if homogeneous is not None
-        else f"rows of squared norm {variance} (sigma is not homogeneous)"
+        else _norms_text(variance, subject, certificate.get("norms"))
     )
-    rows = [
+    rows = [("source", plain_text(certificate["source"]))] if certificate.get("source") else []
+    rows += [
         ("parameters", ", ".join(f"{plain_text(k)} = {plain_text(v)}" for k, v in parameters.items()) or "none"),
         ("input variance", f"{variance}   (the q in u ~ N(0, q) at which kappa is compiled)"),
         ("input norms", norms),
+    ]
+    return (
+        rows + (_given_rows(certificate, given) if given else _sigma_rows(certificate)) + _closed_form_rows(certificate)
+    )
+
+
+def _sigma_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
         ("parity", plain_text(certificate.get("parity", "?"))),
         ("breakpoints", _breakpoints_text(certificate.get("breakpoints") or ())),
         ("growth", _growth_text(certificate.get("growth"))),
     ]
-    return rows + _closed_form_rows(certificate)
+
+
+def _given_rows(certificate: Mapping[str, Any], given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("meaning", plain_text(given.get("meaning", "?"))),
+        ("parity in rho", plain_text(certificate.get("parity", "?"))),
+        ("symmetric", plain_text(given.get("symmetric", "?"))),
+        ("positive definite", plain_text(given.get("positive_definite", "?"))),
+    ]
+
+
+def _norms_text(variance: str, subject: str, norms: Mapping[str, Any] | None) -> str:
+    """Which inputs are served where sigma is not homogeneous."""
+    one = f"rows of squared norm {variance} ({subject} is not homogeneous)"
+    if not norms or not norms.get("served"):
+        reason = (norms or {}).get("reason")
+        return f"{one}; no tables for others: {plain_text(reason)}" if reason else one
+    low, high = norms["served"]
+    error = value_text(norms.get("error_estimate"))
+    return f"from {value_text(low)} to {value_text(high)}, by tables with an estimated error of {error} of the diagonal"
 
 
 def _closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -117,7 +174,9 @@ def _closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         (f"{name} =", plain_text(form[name])) for name in ("kappa", "kappa_dot", "dual", "dual_dot") if form.get(name)
     ]
-    checked = form.get("checked", {})
+    checked = form.get("checked")
+    if not isinstance(checked, Mapping):
+        return [("closed form", "given; q is the variance; dual_dot and kappa_dot by differentiation"), *rows]
     difference = value_text(checked.get("max_relative_difference"))
     return [
         ("closed form", f"derived from sigma; q is the variance; differs from quadrature by {difference} at most"),
@@ -182,8 +241,7 @@ def _cell(quantity: tuple[Any, str]) -> str:
     return text if kind == "bound" or text == "-" else f"~{text} (estimate)"
 
 
-def _error_table(certificate: Mapping[str, Any]) -> Table:
-    kernels = _kernels(certificate)
+def _error_table(kernels: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     table.add_column("")
     for name, _ in kernels:
@@ -201,6 +259,14 @@ def _at_rho(part: Mapping[str, Any], rho: str) -> tuple[Any, str]:
         if isinstance(values, Mapping):
             return values.get(rho), kind
     return None, "bound"
+
+
+def _shortfall(part: Mapping[str, Any]) -> str:
+    """What a composed series misses in the coefficients it keeps, where that is worth a line."""
+    missing, truncation = _quantity(part, "shortfall"), _quantity(part, "truncation")[0]
+    if not is_number(missing[0]) or not is_number(truncation) or missing[0] <= 1e-9 * truncation:
+        return "-"
+    return _cell(missing)
 
 
 def _degree_for(part: Mapping[str, Any], error: float) -> str:
@@ -227,6 +293,7 @@ _ERROR_ROWS: tuple[tuple[str, _Reader], ...] = (
     ("value at rho = 1", lambda part: value_text(part.get("moment"))),
     ("last degree kept", _degree_kept),
     ("truncation: all dropped terms together", lambda part: _cell(_quantity(part, "truncation"))),
+    ("  of it in coefficients that are kept", _shortfall),
     ("  the same for |rho| <= 0.5", lambda part: _cell(_at_rho(part, "0.5"))),
     ("  the same for |rho| <= 0.9", lambda part: _cell(_at_rho(part, "0.9"))),
     ("  the same for |rho| <= 0.99", lambda part: _cell(_at_rho(part, "0.99"))),

@@ -12,19 +12,24 @@ from functools import cache
 import sympy
 
 from kernelc.analysis import analyse
-from kernelc.backends import emit
+from kernelc.backends import BACKENDS, emit
 from kernelc.closedform import ClosedForm, FloatDual, NoClosedForm, compile_dual, derive
 from kernelc.gallery import GALLERY
 from kernelc.parse import parse_activation
 from kernelc.program import ClosedFormProgram, KernelProgram
-from tests.backends.programs import all_cases, certified
+from tests.backends.programs import certified, shared_cases
 
 #: Beyond the gallery: two kinks, with a road of its own for wide variances.
-FORMULAS = {name: (entry.formula, dict(entry.parameters)) for name, entry in GALLERY.items()} | {
+FORMULAS = {name: (entry.formula, dict(entry.parameters)) for name, entry in GALLERY.items() if not entry.dual} | {
     "hard_tanh": ("Max(-1, Min(1, t))", {})
 }
+#: For kernel matrices only: jumps off zero, a kink beside a sine.
+MORE: dict[str, tuple[str, dict[str, str]]] = {
+    "hard_shrink": ("Piecewise((t, t > 1), (t, t < -1), (0, True))", {}),
+    "leaky_sin": ("Max(t, t/10) + sin(t)", {}),
+}
 WITHOUT = {"tanh", "sigmoid", "silu", "softplus"}
-JUMPS = {"rectified_monomial_0"}
+JUMPS = {"rectified_monomial_0", "hard_shrink"}
 WITH = sorted(FORMULAS.keys() - WITHOUT)
 
 
@@ -40,12 +45,8 @@ class Derived:
 
     def files(self) -> dict[str, str]:
         return dict(
-            emit(self.program, certified(replace(_stand_ins()["relu"], program=self.program)), ("numpy",)).files
+            emit(self.program, certified(replace(shared_cases()["relu"], program=self.program)), tuple(BACKENDS)).files
         )
-
-
-#: making the stand-ins takes a while
-_stand_ins = cache(all_cases)
 
 
 @cache
@@ -57,18 +58,25 @@ def derivable(name: str) -> bool:
 
 @cache
 def derived(name: str) -> Derived:
-    text, parameters = FORMULAS[name]
+    return derived_from(name, *(FORMULAS | MORE)[name])
+
+
+def derived_from(name: str, text: str, parameters: dict[str, str]) -> Derived:
+    """The same of any formula that has a closed form."""
     spec = parse_activation(text, name=name, parameters=parameters)
     form = derive(spec.expression)
     assert isinstance(form, ClosedForm)
-    degree = analyse(spec, Fraction(1)).homogeneous_degree
+    traits = analyse(spec, Fraction(1))
+    degree = traits.homogeneous_degree
     dual = compile_dual(form)
-    dot = None if name in JUMPS else compile_dual(form, dot=True)
-    stand_in = _stand_ins()["step" if dot is None else "relu"].program
+    dot = None if form.dual_dot is None else compile_dual(form, dot=True)
+    by_parity = {"odd": "erf", "even": "absolute", "none": "relu"}
+    stand_in = shared_cases()["step" if dot is None else by_parity[traits.parity]].program
     program = replace(
         stand_in,
         name=name,
         homogeneous_degree=None if degree is None else float(degree),
+        breakpoints=tuple(float(point) for point in traits.breakpoints),
         closed_form=ClosedFormProgram(dual.to_program(), None if dot is None else dot.to_program()),
     )
     return Derived(spec.expression, form, dual, dot, program)

@@ -24,7 +24,7 @@ from kernelc.errors import CertificationError, InputError, KernelcError
 from kernelc.expansion import expand
 from kernelc.kernel import Kernel
 from kernelc.lowering import lower
-from kernelc.model import CompileOptions, DirectDual, DirectEvaluation, SeriesExpansion
+from kernelc.model import CompileOptions, DirectDual, DirectEvaluation, NormFit, SeriesExpansion
 from kernelc.parse import parse_activation
 from kernelc.pipeline import compile_activation, versions
 from kernelc.program import PowerSeries
@@ -142,7 +142,10 @@ def _compiled_quickly(case: Case) -> Kernel:
         None if expansion.kappa_dot is None else _as_series(expansion.kappa_dot, case.degree),
     )
     unchecked = OracleResult(0, 0, 0.0, True, ())
-    inputs = CertificateInputs(spec, options, traits, expansion, direct, unchecked, versions(), None, "not asked for")
+    norms = NormFit(options.norm_range, None, None, "not asked for", 0, 0, ())
+    inputs = CertificateInputs(
+        spec, options, traits, expansion, direct, unchecked, versions(), None, "not asked for", norms
+    )
     kernel = certify(inputs, case.degree)
     return Kernel(emit(lower(kernel, traits, direct, None), kernel, options.backends))
 

@@ -13,6 +13,8 @@ from kernelc.program import ClosedFormDual, ClosedFormProgram, FloatProgram, Ins
 _WIDTH = 120
 #: Arithmetic used once is written into the expression that uses it, up to this many characters.
 _INLINE = 72
+#: and two operands together up to this many
+_TOGETHER = 96
 _INDENT = "    "
 #: How tightly a text binds: a sum, a product, anything that needs no parentheses.
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
@@ -31,6 +33,8 @@ _NAMES = {
     "sqrt": "root",
     "exp": "exponential",
     "expm1": "decay",
+    "log": "logarithm",
+    "log1p": "logarithm",
     "sin": "sine",
     "cos": "cosine",
     "atan2": "angle",
@@ -53,8 +57,8 @@ def used_operations(form: ClosedFormProgram) -> frozenset[str]:
     """The operations that are printed."""
     found = set()
     for program in _programs(form):
-        alive = _alive(program)
-        found |= {i.operation for k, i in enumerate(program.instructions) if k in alive}
+        kept = alive(program)
+        found |= {i.operation for k, i in enumerate(program.instructions) if k in kept}
     return frozenset(found)
 
 
@@ -146,16 +150,16 @@ def _tuple(values: Sequence[float]) -> str:
     return "(\n" + "".join(f"{_INDENT * 2}{literal(value)},\n" for value in values) + f"{_INDENT})"
 
 
-def _alive(program: FloatProgram) -> frozenset[int]:
+def alive(program: FloatProgram) -> frozenset[int]:
     """The instructions that the summands depend on."""
-    alive: set[int] = set()
+    found: set[int] = set()
     waiting = list(program.summands)
     while waiting:
         index = waiting.pop()
-        if index not in alive:
-            alive.add(index)
+        if index not in found:
+            found.add(index)
             waiting += program.instructions[index].arguments
-    return frozenset(alive)
+    return frozenset(found)
 
 
 def _function(name: str, meaning: str, program: FloatProgram) -> str:
@@ -176,12 +180,12 @@ class _Body:
     taken: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        alive = _alive(self.program)
+        kept = alive(self.program)
         uses = Counter(self.program.summands)
-        for index in alive:
+        for index in kept:
             uses.update(self.program.instructions[index].arguments)
         for index, instruction in enumerate(self.program.instructions):
-            if index in alive:
+            if index in kept:
                 text, binding = self._expression(instruction)
                 plain = instruction.operation in ("input", "const") or text.isidentifier()
                 arithmetic = instruction.operation in ("add", "sub", "mul", "neg")
@@ -216,7 +220,17 @@ class _Body:
     def _infix(self, sign: str, binding: int, instruction: Instruction) -> tuple[str, int]:
         """Parentheses keep the order of the operations, on which the rounding depends."""
         left, right = instruction.arguments
+        # two operands that are each short enough to stand inside an expression may be too long together
+        for index in sorted({left, right}, key=lambda i: -len(self.texts[i][0])):
+            if len(self.texts[left][0]) + len(self.texts[right][0]) > _TOGETHER:
+                self._give_name(index)
         return f"{self._at(left, binding)} {sign} {self._at(right, binding + 1)}", binding
+
+    def _give_name(self, index: int) -> None:
+        """Assign an operand that was to be written inside another expression."""
+        name = self._name(self.program.instructions[index])
+        self._assign(name, self.texts[index][0])
+        self.texts[index] = name, _ATOM
 
     def _product(self, instruction: Instruction) -> tuple[str, int]:
         """A product; one by 1 or -1, which is exact, is not written out."""
@@ -257,7 +271,7 @@ class _Body:
                 return f"np.where({self._at(instruction.arguments[0], _SUM)} >= 0.0, 1.0, -1.0)", _ATOM
             case "sqrt":
                 return self._root(instruction.arguments[0])
-            case "abs" | "exp" | "expm1" | "sin" | "cos":
+            case "abs" | "exp" | "expm1" | "log" | "log1p" | "sin" | "cos":
                 return self._call(f"np.{instruction.operation}", instruction)
             case "max":
                 return self._call("np.maximum", instruction)

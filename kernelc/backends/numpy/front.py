@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable
 from string import Template
@@ -10,8 +11,23 @@ from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
 
 WIDTH = 100
 
+#: Of modules compiled with a depth.
+NETWORK_FUNCTIONS = ("network_kappa", "network_series")
+NETWORK_CONSTANTS = ("NETWORK_COEFFICIENTS",)
 #: Public functions of every generated module, in the order in which they are documented.
-FUNCTIONS = ("kappa", "kappa_dot", "kappa_series", "kappa_dot_series", "dual", "dual_dot", "nngp", "ntk")
+FUNCTIONS = (
+    "kappa",
+    "kappa_dot",
+    "kappa_series",
+    "kappa_dot_series",
+    "dual",
+    "dual_dot",
+    "nngp",
+    "ntk",
+    "features",
+    "plan",
+)
+CLASSES = ("Plan", "RefusedError", "Sketch")
 CONSTANTS = ("CERTIFICATE", "COEFFICIENTS", "DERIVATIVE_COEFFICIENTS")
 
 _BODY = Template('''\
@@ -24,16 +40,21 @@ become float64. NaN, infinity, wrong shapes and empty inputs are a ValueError th
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
-${closed_import}from ._dual import evaluate_dual, evaluate_dual_dot
+${closed_import}${network_import}from ._dispatch import by_array
+from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
+from ._features import FeatureSketch, compute_features, compute_plan
 from ._inputs import RefusedError
-from ._networks import kernel_matrix
+${network_tables}from ._networks import kernel_matrix
+${norms_import}from ._plan import Plan
 from ._tables import TABLES
 
 __all__ = [
@@ -49,6 +70,7 @@ COEFFICIENTS: npt.NDArray[np.float64] = full_coefficients(TABLES.kappa.series, $
 DERIVATIVE_COEFFICIENTS: npt.NDArray[np.float64] | None = $derivative_coefficients
 
 
+@by_array
 def kappa(rho: npt.ArrayLike) -> Any:
     """E[sigma(u) sigma(v)] for Var u = Var v = $variance and correlation rho, $kappa_method.
 
@@ -66,6 +88,7 @@ def kappa(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot(rho: npt.ArrayLike) -> Any:
     """E[sigma'(u) sigma'(v)] at correlation rho, $kappa_dot_method.
 
@@ -79,6 +102,7 @@ def kappa_dot(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def kappa_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa, of degree $degree: the one that the certificate bounds.
 
@@ -87,6 +111,7 @@ def kappa_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa_dot: the one that the certificate bounds.
 
@@ -95,6 +120,7 @@ def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """T(q11, q12, q22) = E[sigma(u) sigma(v)] for a centred Gaussian pair with these covariances.
 
@@ -109,9 +135,10 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     Raises:
         ValueError: naming the argument.
     """
-    return evaluate_dual(TABLES, $closed_dual, q11, q12, q22)
+    return evaluate_dual(TABLES, $closed_dual, $norms, q11, q12, q22)
 
 
+@by_array
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, arguments as in `dual`.
 
@@ -121,9 +148,10 @@ def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
         RefusedError: (a ValueError) where sigma' is not square integrable.
         ValueError: naming the argument.
     """
-    return evaluate_dual_dot(TABLES, $closed_dual_dot, q11, q12, q22)
+    return evaluate_dual_dot(TABLES, $closed_dual_dot, $norms, q11, q12, q22)
 
 
+@by_array
 def nngp(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,
@@ -131,6 +159,8 @@ def nngp(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """NNGP kernel K_L of a network of `depth` hidden layers: K_l = w_std^2 T(K_{l-1}) + b_std^2.
 
@@ -139,6 +169,8 @@ def nngp(
 
     Args:
         x1: (n1, d) inputs, one a row. x2: (n2, d); None for x1 itself.
+        out: an (n1, n2) array of the result's dtype to write into, which is then returned.
+        progress: called from this thread with the fraction done, at most about 100 times.
 
     Returns:
         (n1, n2) covariances; float32 where both inputs are, else float64; exactly symmetric for x1 with itself.
@@ -146,9 +178,10 @@ def nngp(
     Raises:
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "nngp", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, $closed, $norms, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
+@by_array
 def ntk(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,
@@ -156,6 +189,8 @@ def ntk(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """Neural tangent kernel Theta_L = K_L + w_std^2 Tdot(K_{L-1}) Theta_{L-1}, Theta_0 = K_0.
 
@@ -165,8 +200,132 @@ def ntk(
         RefusedError: (a ValueError) where sigma' is not square integrable: the NTK is infinite at x = y.
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "ntk", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, $closed, $norms, "ntk", x1, x2, (depth, w_std, b_std), out, progress)
+
+
+class Sketch(FeatureSketch):
+    """A feature map to fit, plan and apply; arguments and methods are those of `FeatureSketch`."""
+
+    _tables = TABLES
+    _norm_tables = $norms
+    _matrices = MappingProxyType({"nngp": nngp, "ntk": ntk})
+
+
+@by_array
+def features(
+    x: Any,
+    *,
+    kernel: str = "ntk",
+    depth: SupportsIndex = 1,
+    features: SupportsIndex = 4096,
+    seed: SupportsIndex = 0,
+    sketch: str = "auto",
+) -> Any:
+    """Random features of the NNGP or NTK in time linear in the rows: features(x) @ features(x).T ~ the kernel.
+
+    The same as `Sketch(...).fit(x).transform(x)`. A row's features depend on that row, the arguments and
+    the number of columns alone. Same seed, same features. `plan` tells the error beforehand.
+    $features_reach
+
+    Args:
+        x: (n, d) inputs, one a row; an array or a SciPy CSR matrix. kernel: "ntk" or "nngp".
+        features: how many. sketch: "auto", "zonal", "polysketch" or "tensorsketch".
+
+    Returns:
+        (n, features); float32 for float32, else float64.
+
+    Raises:
+        RefusedError: for the NTK, where sigma' is not square integrable.
+        ValueError: naming the argument.
+    """
+    return compute_features(Sketch, x, kernel, depth, features, seed, sketch)
+
+
+def plan(
+    dim: SupportsIndex,
+    *,
+    features: SupportsIndex | None = None,
+    epsilon: SupportsFloat | None = None,
+    kernel: str = "ntk",
+    depth: SupportsIndex = 1,
+    sketch: str = "auto",
+    seed: SupportsIndex = 0,
+    pairs: str = "unknown",
+    norms: tuple[float, float] | None = None,
+) -> Plan:
+    """What `features` would do with rows of `dim` columns, and the error to expect: data that reads as text.
+
+    Args:
+        features: how many (4096 where `epsilon` is None), or epsilon: the relative error that chooses them.
+        pairs: "unknown" or "isotropic" data. norms: (low, high) of the inputs, where it matters.
+        The other arguments are those of `features`.
+
+    Raises:
+        RefusedError: for the NTK, where sigma' is not square integrable.
+        ValueError: naming the argument.
+    """
+    return compute_plan(
+        TABLES,
+        $norms,
+        dim,
+        features=features,
+        epsilon=epsilon,
+        kernel=kernel,
+        depth=depth,
+        sketch=sketch,
+        seed=seed,
+        pairs=pairs,
+        norm_range=norms,
+    )
 ''')
+
+
+_NETWORK = Template('''
+
+#: Coefficients of the power series of the $depth-layer "nngp" and "ntk", degree 0 first: float64, read-only;
+#: None where the NTK is refused.
+NETWORK_COEFFICIENTS: dict[str, npt.NDArray[np.float64] | None] = network_series_coefficients(NETWORK)
+
+
+def network_kappa(rho: npt.ArrayLike, *, kernel: str = "ntk") -> Any:
+    """NNGP or NTK of $depth hidden layers (w_std = 1, b_std = 0) of two inputs at correlation rho.
+
+    By the best evaluation there is. $scope
+
+    Args:
+        rho: as for `kappa`. kernel: "nngp" or "ntk".
+
+    Returns:
+        As `kappa`; exact at rho = 1.
+
+    Raises:
+        RefusedError: (a ValueError) for an NTK that is infinite at rho = 1.
+        ValueError: naming the argument.
+
+    Error: CERTIFICATE["network"][kernel]["direct"].
+    """
+    return evaluate_direct(network_dual(NETWORK, kernel), "rho", rho)
+
+
+def network_series(rho: npt.ArrayLike, *, kernel: str = "ntk") -> Any:
+    """The truncated power series of `network_kappa`: the one that the certificate bounds.
+
+    Arguments, result and errors are those of `network_kappa`. Error: CERTIFICATE["network"][kernel]["total_bound"].
+    """
+    return evaluate_series(network_dual(NETWORK, kernel), "rho", rho)
+''')
+
+
+def _network(program: KernelProgram) -> str:
+    """The functions of a deep network's composed kernels, where a depth was asked for."""
+    network = program.network
+    if network is None:
+        return ""
+    scope = f"Both inputs have squared norm {program.variance!r}."
+    if program.homogeneous_degree is not None:
+        power = program.homogeneous_degree**network.depth
+        scope += f" Other norms: times (|x| |y| / {program.variance!r})^p with p = {power!r}."
+    return _NETWORK.substitute(depth=network.depth, scope=scope)
 
 
 def _comment(text: str) -> list[str]:
@@ -210,7 +369,35 @@ def _reach(program: KernelProgram) -> str:
     return f"sigma is homogeneous of degree {degree!r}: it holds at every variance."
 
 
+def _network_reach(program: KernelProgram) -> str:
+    form, norms = program.closed_form, program.norms
+    if program.homogeneous_degree is not None:
+        return _reach(program)
+    if form is not None and (form.dual_dot is not None or program.kappa_dot is None):
+        low, high = (math.sqrt(q) for q in form.dual.variances)
+        how = "by the closed form"
+    elif norms is not None and norms.aligned is not None:
+        (low, high), how = norms.norms, "by tables"
+    else:
+        return _reach(program)
+    lines = (
+        f"It holds, {how}, where sqrt(w_std^2 |x|^2 + b_std^2) of every row, and the same of every layer, "
+        f"lies in [{low!r}, {high!r}]; others are a ValueError."
+    )
+    return "\n    ".join(textwrap.wrap(lines, 110))
+
+
+def _features_reach(program: KernelProgram) -> str:
+    if program.norms is None:
+        return _reach(program)
+    low, high = program.norms.norms
+    return f"It holds where the norm of every row and the standard deviation of every layer is in [{low!r}, {high!r}]."
+
+
 def _dual_reach(program: KernelProgram, form: ClosedFormDual | None) -> str:
+    if form is None and program.norms is not None and program.norms.aligned is not None:
+        low, high = (s**2 for s in program.norms.norms)
+        return f"By tables, for variances from {low!r} to {high!r}; others are a ValueError."
     if form is None:
         return _reach(program)
     if program.homogeneous_degree is not None:
@@ -227,7 +414,11 @@ def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
     dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
     length = 0 if dot is None else len(dot.series.coefficients)
-    exports = sorted((*CONSTANTS, "RefusedError")) + sorted(FUNCTIONS)
+    constants, functions = [*CONSTANTS], [*FUNCTIONS]
+    if program.network is not None:
+        constants += NETWORK_CONSTANTS
+        functions += NETWORK_FUNCTIONS
+    exports = sorted(constants) + sorted(CLASSES) + sorted(functions)
     body = _BODY.substitute(
         name=program.name,
         variance=repr(program.variance),
@@ -237,11 +428,24 @@ def render(program: KernelProgram) -> str:
         derivative_coefficients="None" if dot is None else f"full_coefficients(derivative(TABLES).series, {length})",
         kappa_method=_method(dual.direct, None),
         kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
-        reach=_reach(program),
+        reach=_network_reach(program),
+        features_reach=_features_reach(program),
         dual_reach=_dual_reach(program, None if form is None else form.dual),
         dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
+        network_import=""
+        if program.network is None
+        else "from ._deep import network_dual, network_series_coefficients\n",
+        network_tables="" if program.network is None else "from ._network_tables import NETWORK\n",
+        norms_import="" if program.norms is None else "from ._norm_tables import NORMS\n",
+        norms="None" if program.norms is None else "NORMS",
+        closed="None" if form is None else "(DUAL, DUAL_DOT)",
         closed_dual="None" if form is None else "DUAL",
         closed_dual_dot="None" if form is None else "DUAL_DOT",
     )
-    return header(program, "dual kernel, NNGP and NTK.") + _bounds(program.provenance.statements) + body
+    return (
+        header(program, "dual kernel, NNGP and NTK.")
+        + _bounds(program.provenance.statements)
+        + body
+        + _network(program)
+    )
