@@ -15,7 +15,10 @@ import pytest
 from flint import arb, ctx
 from mpmath import mpf
 
+from kernelc.analysis import analyse
+from kernelc.errors import InputError
 from kernelc.model import SeriesExpansion
+from kernelc.parse import parse_activation
 from tests.strategies import Formula
 from tests.trust import soundness
 from tests.trust.campaign import cases
@@ -54,6 +57,15 @@ FOUND = [
     # kappa(1) is 4e86: float32 held no value of it and returned infinities.
     (formula(("call", "sinh", _T), "sinh(t)"), "100", 24),
 ]  # fmt: skip
+
+
+def test_a_zero_that_newton_cannot_isolate_is_refused() -> None:
+    """It was a traceback: the slope over the bracket holds 0 at a higher precision."""
+    for text in ("Min(sin(10*t - 0.5), sinc(t))", "Piecewise((cos(10*t), sinc(1000*t-0.5) <= 0.001), (t, True))"):
+        try:
+            analyse(parse_activation(text, name="f"), Fraction(1))
+        except InputError as error:
+            assert "isolated" in str(error) or "zeros" in str(error)
 
 
 @pytest.mark.parametrize(("given", "variance", "degree"), FOUND)
