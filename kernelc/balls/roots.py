@@ -180,6 +180,8 @@ def _newton(tape: Tape, a: Fraction, b: Fraction) -> RealRoot:
             value = tape(acb(middle))[0].real
             slope = tape(_hull(a, b))[1].real
             step = middle - value / slope
+            if not step.is_finite():
+                raise UnsupportedError("a zero of a condition in the formula could not be isolated")
             lo, hi = max(a, fraction_of(step.lower())), min(b, fraction_of(step.upper()))
         if lo > hi:
             raise UnsupportedError("a zero could not be isolated")

@@ -1,4 +1,4 @@
-"""Every formula of the certifying code against its definition, in exact arithmetic or mpmath: quick, and it kills mutants.
+"""Every formula of the certifying code against its definition, in exact arithmetic or mpmath.
 
 Balls are made wide on purpose (few bits, large radii), so that a lost error term shows at once.
 """
@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import mpmath
 import pytest
@@ -18,16 +19,26 @@ from mpmath import mpf
 
 from kernelc.analysis import analyse
 from kernelc.balls.doubles import double_above, nearest_double
-from kernelc.balls.local import Term, integrable, integral, squared
+from kernelc.balls.local import EndPoint, LocalBounds, Term, integrable, integral, squared
 from kernelc.balls.tape import Tape
+from kernelc.certificate import CertificateInputs, OracleResult, certify, degree_for_tolerance
 from kernelc.certificate.rounding import evaluation_bound, gamma, roundings
 from kernelc.certificate.series import certify_series, degree_for, tail_after, tails
-from kernelc.errors import CertificationError, UnsupportedError
+from kernelc.errors import CertificationError, InputError, UnsupportedError
 from kernelc.expansion import hermite
 from kernelc.expansion.hermite import _assembled, _expand_at, _Sums, _tail
 from kernelc.expansion.panels import PanelBuilder, Target, _rule_error, tail_beyond
 from kernelc.functions.envelope import fraction_of
-from kernelc.model import VARIABLE, ActivationTraits, DirectDual, Growth, SeriesExpansion
+from kernelc.model import (
+    VARIABLE,
+    ActivationTraits,
+    CompileOptions,
+    DirectDual,
+    DirectEvaluation,
+    Growth,
+    HermiteExpansion,
+    SeriesExpansion,
+)
 from kernelc.parse import parse_activation
 from kernelc.program import PowerSeries
 
@@ -181,6 +192,61 @@ def test_a_degree_beyond_all_doubles_is_no_number() -> None:
     assert degree_for([arb(1), arb(1)], 1e-3) is None
 
 
+# The certificate's words
+
+
+def expansion_of(series: SeriesExpansion, *, proved: bool = True) -> HermiteExpansion:
+    return HermiteExpansion((), series, None, 64, 8, 1, proved)
+
+
+def test_a_tolerance_is_met_by_the_whole_ball() -> None:
+    expansion = expansion_of(wide_series())
+    everything = tails(expansion.kappa)
+    for degree in range(1, 7):
+        reached = double_above(everything[degree])
+        assert degree_for_tolerance(expansion, reached) == degree
+        assert degree_for_tolerance(expansion, reached * (1 - 1e-9)) == degree + 1
+    with pytest.raises(InputError, match="no degree up to 7"):
+        degree_for_tolerance(expansion, 1e-3)
+
+
+def certificate_of(found: ActivationTraits, *, proved: bool) -> dict[str, Any]:
+    direct = DirectEvaluation(DirectDual(PowerSeries((0.75, 0.5), "none"), 1.25, 0.25, 1e-16, True, 0), None)
+    inputs = CertificateInputs(
+        parse_activation("tanh(t)", name="f"),
+        CompileOptions("f"),
+        found,
+        expansion_of(wide_series(), proved=proved),
+        direct,
+        OracleResult(18, 1, 0.0, True, ()),
+        {},
+        None,
+        None,
+    )
+    return dict(certify(inputs, 4).certificate)
+
+
+def test_what_is_not_proved_is_not_called_certified() -> None:
+    found = traits("tanh(t)")
+    certified = certificate_of(found, proved=True)
+    assert certified["status"] == "certified"
+    assert "truncation_bound" in certified["kappa"]
+    for doubtful, why in ((replace(found, growth=None), "growth"), (replace(found, certain=False), "zeros")):
+        estimated = certificate_of(doubtful, proved=False)
+        assert estimated["status"] == "estimated"
+        assert why in estimated["status_reason"]
+        assert "truncation_bound" not in estimated["kappa"]
+        assert "truncation_estimate" in estimated["kappa"]
+
+
+def test_the_printed_growth_is_not_below_the_proved_one() -> None:
+    scale = _ONE + Fraction(1, 2**53) - Fraction(1, 2**80)
+    growth = Growth(scale, Fraction(1), Fraction(1, 3), Fraction(1, 10**7), Fraction(2))
+    printed = certificate_of(replace(traits("tanh(t)"), growth=growth), proved=True)["growth"]
+    assert Fraction(printed["scale"]) >= scale
+    assert Fraction(printed["scale"]) <= scale * (1 + Fraction(1, 2**48))
+
+
 # Local majorants
 
 
@@ -211,6 +277,23 @@ def test_squares_of_majorants_multiply_all_parts() -> None:
         Term(Fraction(6), Fraction(3, 4), 1),
         Term(Fraction(9), Fraction(2), 0),
     }
+
+
+@pytest.mark.parametrize(
+    ("f", "order"),
+    [(1 - sympy.cos(VARIABLE), 2), (VARIABLE - sympy.sin(VARIABLE), 3), (sympy.exp(VARIABLE) - 1, 1)],
+)
+def test_a_logarithm_counts_the_order_of_its_zero(f: sympy.Expr, order: int) -> None:
+    end = EndPoint(sympy.Integer(0), Fraction(0), Fraction(0), 1, Fraction(1, 16))
+    found = LocalBounds(VARIABLE, end).majorant(sympy.log(f))
+    assert found is not None
+    with mpmath.workdps(80):
+        for x in (mpf("1e-20"), mpf("1e-6"), mpf("0.01"), mpf(1) / 16):
+            claimed = mpmath.fsum(
+                mpf(t.scale.numerator) / t.scale.denominator * mpmath.log(1 / x) ** t.logs for t in found
+            )
+            exact = abs(mpmath.log(mpf(sympy.N(f.subs(VARIABLE, sympy.Float(str(x), 75)), 70))))
+            assert exact <= claimed <= exact + 2 * order
 
 
 # Panels

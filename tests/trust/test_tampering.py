@@ -1,4 +1,4 @@
-"""`kernelc check` against changed files: every digit, every bound, every file counts. One derivation serves them all."""
+"""`kernelc check` against changed files: every digit, every bound, every file counts; one derivation serves all."""
 
 from __future__ import annotations
 

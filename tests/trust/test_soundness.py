@@ -1,0 +1,129 @@
+"""A short soundness campaign, the same activations each time; `python -m tests.trust.campaign` is the long one.
+
+And the campaign's own honesty: its truth against closed forms, and that it would see a bound that is too small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import mpmath
+import pytest
+from flint import arb, ctx
+from mpmath import mpf
+
+from kernelc.analysis import analyse
+from kernelc.errors import InputError
+from kernelc.model import SeriesExpansion
+from kernelc.parse import parse_activation
+from tests.strategies import Formula
+from tests.trust import soundness
+from tests.trust.campaign import cases
+from tests.trust.soundness import Case, judge, reason_of
+from tests.trust.truth import DIGITS, pair_values, tell
+
+_T = ("name", "t")
+_CASES = 25
+
+
+def test_no_bound_of_random_activations_is_violated(tmp_path: Path) -> None:
+    verdicts = []
+    for index, case in enumerate(islice(cases(2, 10**9), 1, _CASES)):
+        outcome = judge(case, tmp_path / str(index), 30.0)
+        assert not outcome.violations, case.request
+        assert outcome.verdict in ("certified", "estimated", "refused", "over_budget"), (case.request, outcome.reason)
+        if outcome.verdict == "refused":
+            assert not reason_of(outcome.reason).startswith("other"), outcome.reason
+        verdicts.append((outcome.verdict, outcome.truth))
+    assert verdicts.count(("certified", "compared")) > 8
+    assert any(verdict == "refused" for verdict, _ in verdicts)
+
+
+def formula(tree: tuple[object, ...], text: str) -> Formula:
+    return Formula(text, (), tree)
+
+
+#: What the campaign found, and what may not come back.
+FOUND = [
+    # The degree for a tolerance, extrapolated, was beyond doubles.
+    (
+        formula(("*", ("call", "Heaviside", ("--", _T, ("number", "0.3"))), ("^", ("call", "Abs", _T), "(3/4)")),
+                "Heaviside(t-0.3)*Abs(t)^(3/4)"),
+        "1", 16,
+    ),
+    # kappa(1) is 4e86: float32 held no value of it and returned infinities.
+    (formula(("call", "sinh", _T), "sinh(t)"), "100", 24),
+]  # fmt: skip
+
+
+def test_a_zero_that_newton_cannot_isolate_is_refused() -> None:
+    """It was a traceback: the slope over the bracket holds 0 at a higher precision."""
+    for text in ("Min(sin(10*t - 0.5), sinc(t))", "Piecewise((cos(10*t), sinc(1000*t-0.5) <= 0.001), (t, True))"):
+        with pytest.raises(InputError, match=r"isolated|zeros"):
+            analyse(parse_activation(text, name="f"), Fraction(1))
+
+
+@pytest.mark.parametrize(("given", "variance", "degree"), FOUND)
+def test_what_the_campaign_found_stays_found(given: Formula, variance: str, degree: int, tmp_path: Path) -> None:
+    outcome = judge(Case(given, variance, degree, (0.5, -0.9375), False), tmp_path, 60.0)
+    assert outcome.verdict == "certified"
+    assert outcome.truth == "compared"
+    assert not outcome.violations
+
+
+@pytest.mark.parametrize(
+    ("tree", "variance", "moment", "slope"),
+    [
+        (("call", "relu", _T), Fraction(2), lambda: mpf(1), lambda: mpf(1) / 2),
+        (("call", "exp", _T), Fraction(1, 4), lambda: mpmath.exp(mpf(1) / 2), lambda: mpmath.exp(mpf(1) / 2)),
+        (("call", "erf", _T), Fraction(1), lambda: 2 / mpmath.pi * mpmath.asin(mpf(2) / 3), None),
+        (("call", "log", ("call", "Abs", _T)), Fraction(2), lambda: (mpmath.pi**2 / 2 + mpmath.euler**2) / 4, None),
+        (("call", "sin", ("*", ("number", "3"), _T)), Fraction(1), lambda: (1 - mpmath.exp(-18)) / 2, None),
+        (("call", "Max", ("number", "0.3"), _T), Fraction(1), None, lambda: mpmath.ncdf(mpf(-3) / 10)),
+    ],
+)
+def test_the_truth_is_true(tree: tuple[object, ...], variance: Fraction, moment: object, slope: object) -> None:
+    found = tell(tree, (), variance, 4, with_slope=slope is not None)
+    with mpmath.workdps(DIGITS):
+        if callable(moment):
+            assert abs(found.moment - moment()) <= max(found.error, mpf(10) ** -30)
+        if callable(slope):
+            assert abs(found.slope_moment - slope()) <= max(found.slope_error, mpf(10) ** -30)
+        assert found.error < mpf(10) ** -20
+
+
+def test_the_truth_in_two_dimensions_is_true() -> None:
+    found = tell(("call", "relu", _T), (), Fraction(1), 4)
+    for rho in (-0.9, 0.0, 0.3, 0.97):
+        with mpmath.workdps(30):
+            angle = mpmath.acos(mpf(rho))
+            kappa = (mpmath.sin(angle) + (mpmath.pi - angle) * mpmath.cos(angle)) / (2 * mpmath.pi)
+            slope = (mpmath.pi - angle) / (2 * mpmath.pi)
+        assert abs(pair_values(found, rho)[0] - kappa) < 1e-14
+        assert abs(pair_values(found, rho)[1] - slope) < 1e-14
+
+
+@pytest.mark.parametrize("what", ["moment", "coefficient"])
+def test_a_wrong_ball_is_seen(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An expansion that is off by a little more than its radius."""
+    right = soundness.expand
+
+    def wrong(*arguments: object) -> object:
+        found = right(*arguments)  # type: ignore[arg-type]
+        series = found.kappa
+        with ctx.workprec(200):
+            if what == "moment":
+                series = SeriesExpansion(series.moment + arb("1e-20"), series.coefficients, None)
+            else:
+                shifted = tuple(c + arb("1e-20") if k == 3 else c for k, c in enumerate(series.coefficients))
+                series = SeriesExpansion(series.moment, shifted, None)
+        return replace(found, kappa=series)
+
+    given = formula(("call", "tanh", _T), "tanh(t)")
+    case = Case(given, "1", 8, (0.5,), False)
+    assert not judge(case, tmp_path / "right", 60.0).violations
+    monkeypatch.setattr(soundness, "expand", wrong)
+    assert judge(case, tmp_path / "wrong", 60.0).violations
