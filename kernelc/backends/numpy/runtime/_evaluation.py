@@ -123,9 +123,9 @@ class Scratch:
 
     def get(self, name: str, shape: tuple[int, ...], size: int | None = None) -> FloatArray:
         """A contiguous array of `shape` (at most `size` entries), the same memory for the same name."""
-        if name not in self._buffers:
-            self._buffers[name] = np.empty(self._size if size is None else size, self._dtype)
         length = math.prod(shape)
+        if name not in self._buffers or self._buffers[name].size < length:
+            self._buffers[name] = np.empty(max(length, self._size if size is None else size), self._dtype)
         return self._buffers[name][:length].reshape(shape)
 
 
