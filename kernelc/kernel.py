@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelc.model import Ball, EmittedModule
-from kernelc.report import render
-from kernelc.writer import write
+from kernelc.certificate import activation_curve
+from kernelc.model import ActivationCurve, Ball, EmittedModule
+from kernelc.report import page, render
+from kernelc.writer import check_target, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +47,31 @@ class Kernel:
         return form
 
     def report(self, format: str = "text") -> str:
-        """The truncation error report; `format` is "text" or "json".
+        """The truncation error report; `format` is "text", "json", or "html" (one self-contained page).
 
         Raises:
             InputError: for another format.
         """
-        return render(self.certificate, format)
+        return page(self.certificate, self.curve()) if format == "html" else render(self.certificate, format)
+
+    def curve(self) -> ActivationCurve:
+        """sigma and sigma' on four standard deviations about 0, to be drawn: computed in mpmath, not proved."""
+        kernel = self.module.kernel
+        return activation_curve(
+            kernel.spec.expression,
+            float(kernel.options.variance) ** 0.5,
+            [point["at"] for point in self.certificate["breakpoints"]],
+            slopes=kernel.derivative_coefficients is not None,
+        )
 
     def write(self, out: str | Path = "generated", force: bool = False) -> Path:
-        """Write out/NAME/ whole or not at all; returns that folder.
+        """Write out/NAME/ whole or not at all, the module and its report.html; returns that folder.
 
         Raises:
             InputError: `out` cannot be written, or holds a folder of that name that kernelc did not write.
         """
-        return write(self.module, Path(out), force)
+        check_target(Path(out), self.name, force)
+        return write(self.module, Path(out), force, self.report("html"))
 
     def _repr_latex_(self) -> str:
         return rf"$\sigma(t) = {self.certificate['latex']}$"

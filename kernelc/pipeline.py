@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +17,7 @@ from kernelc.analysis import analyse
 from kernelc.backends import emit
 from kernelc.certificate import (
     CertificateInputs,
+    activation_curve,
     certify,
     check_expansion,
     degree_for_tolerance,
@@ -28,10 +30,11 @@ from kernelc.fitting import fit
 from kernelc.gallery import GALLERY, resolve
 from kernelc.kernel import Kernel
 from kernelc.lowering import lower
-from kernelc.model import ActivationSpec, ActivationTraits, CompileOptions, HermiteExpansion
+from kernelc.model import ActivationCurve, ActivationSpec, ActivationTraits, CompileOptions, HermiteExpansion
 from kernelc.parse import check_name, from_sympy, parse_activation, parse_parameter_value
 from kernelc.progress import Progress, SilentProgress
-from kernelc.writer import load_certificate
+from kernelc.report import is_page_of, page
+from kernelc.writer import CERTIFICATE_FILE, PAGE_FILE, load_certificate
 
 DEFAULT_DEGREE = 64
 MAX_DEGREE = 1024
@@ -171,6 +174,26 @@ def versions() -> dict[str, str]:
     return found
 
 
+def page_of(certificate: Mapping[str, Any]) -> str:
+    """The HTML report of a compiled kernel from its certificate, the activation drawn from the recorded request.
+
+    What the request does not say, or what cannot be read of it, is left out of the page.
+    """
+    return page(certificate, _curve_of(certificate))
+
+
+def _curve_of(certificate: Mapping[str, Any]) -> ActivationCurve | None:
+    try:
+        request = certificate["request"]
+        spec = parse_activation(str(request["expression"]), name="sigma", parameters=dict(request["parameters"]))
+        deviation = math.sqrt(_variance(request["variance"]))
+        points = [float(point["at"]) for point in certificate["breakpoints"]]
+        slopes = "refused" not in certificate["kappa_dot"]
+    except (KernelcError, KeyError, TypeError, ValueError):
+        return None
+    return activation_curve(spec.expression, deviation, points, slopes=slopes)
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """What `kernelc check` found of one kernel."""
@@ -221,10 +244,12 @@ def _differences(kernel: Kernel, folder: Path) -> list[str]:
         if p.is_file() and "__pycache__" not in p.parts
     }
     problems = [f"{path} is missing" for path in expected if path not in found]
-    problems += [f"{path} does not belong there" for path in found if path not in expected]
+    problems += [f"{path} does not belong there" for path in found if path not in expected and path != PAGE_FILE]
     for path, text in expected.items():
         if path in found and found[path].read_bytes() != text.encode():
             problems.append(f"{path} is not what the code would write")
+    if PAGE_FILE in found and not is_page_of(found[PAGE_FILE].read_bytes(), expected[CERTIFICATE_FILE]):
+        problems.append(f"{PAGE_FILE} was made from another certificate; delete it, or compile again")
     return problems
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from kernelc.certificate.certify import CertificateInputs, certify, degree_for_tolerance
+from kernelc.certificate.curve import activation_curve
 from kernelc.certificate.oracle import OracleResult, check_expansion, kappa_by_quadrature
 
 __all__ = [
     "CertificateInputs",
     "OracleResult",
+    "activation_curve",
     "certify",
     "check_expansion",
     "degree_for_tolerance",

@@ -26,7 +26,7 @@ from kernelc.report.facts import (
     part_of,
     versions_text,
 )
-from kernelc.report.numbers import bound_text, plain_text
+from kernelc.report.numbers import bound_text, observed_text, plain_text
 
 _BAR_WIDTH = 14
 #: Below this no double shows a difference.
@@ -138,10 +138,9 @@ def _degree_table(certificate: Mapping[str, Any]) -> Table:
     for degree in degrees:
         cells: list[RenderableType] = []
         for bound, observed in curves:
-            seen = observed.get(degree)
             cells += [
                 bound_text(bound.get(degree)),
-                f"{seen:.2e}" if seen is not None else "-",
+                observed_text(observed.get(degree)),
                 _bar(bound.get(degree), low, high),
             ]
         table.add_row(str(degree), *cells)

@@ -64,3 +64,6 @@ class StubPipeline(ModuleType):
     def check(self, name: str, out: Path, deep: bool, progress: Progress) -> StubCheck:
         self.requests.append({"name": name, "deep": deep})
         return StubCheck(name, name not in self.broken, ("__init__.py differs",) if name in self.broken else ())
+
+    def page_of(self, certificate: Mapping[str, Any]) -> str:
+        return f"<!DOCTYPE html><title>kernelc: {certificate['name']}</title>\n"
