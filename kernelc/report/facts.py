@@ -20,7 +20,7 @@ OBSERVED_NOTE = (
 def activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was compiled, as (label, text) rows."""
     variance = plain_text(certificate.get("variance", "?"))
-    parameters = certificate.get("parameters") or {}
+    parameters = _mapping(certificate.get("parameters"))
     homogeneous = certificate.get("homogeneous_degree")
     norms = (
         f"any: sigma is homogeneous of degree {plain_text(homogeneous)}"
@@ -32,7 +32,7 @@ def activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("input variance", f"{variance}   (the q in u ~ N(0, q) at which kappa is compiled)"),
         ("input norms", norms),
         ("parity", plain_text(certificate.get("parity", "?"))),
-        ("breakpoints", _breakpoints_text(certificate.get("breakpoints") or ())),
+        ("breakpoints", _breakpoints_text(breakpoints_of(certificate))),
         ("growth", _growth_text(certificate.get("growth"))),
     ]
     return rows + closed_form_rows(certificate)
@@ -49,12 +49,23 @@ def closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         (f"{name} =", plain_text(form[name])) for name in ("kappa", "kappa_dot", "dual", "dual_dot") if form.get(name)
     ]
-    checked = form.get("checked", {})
+    checked = _mapping(form.get("checked"))
     difference = value_text(checked.get("max_relative_difference"))
     return [
         ("closed form", f"derived from sigma; q is the variance; differs from quadrature by {difference} at most"),
         *rows,
     ]
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """`value` where it is a mapping, else an empty one: a certificate may come from anywhere."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def breakpoints_of(certificate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The breakpoints that the certificate lists."""
+    points = certificate.get("breakpoints")
+    return [point for point in points if isinstance(point, Mapping)] if isinstance(points, list) else []
 
 
 def _breakpoints_text(points: Sequence[Mapping[str, Any]]) -> str:
@@ -66,8 +77,8 @@ def _breakpoints_text(points: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _growth_text(growth: Mapping[str, Any] | None) -> str:
-    if not growth:
+def _growth_text(growth: Any) -> str:
+    if not isinstance(growth, Mapping) or not growth:
         return "no bound was derived, so nothing about the tails is proved"
     powers = f"(1 + |t|)^{plain_text(growth.get('power', 0))}"
     exponent = f"exp({plain_text(growth.get('quadratic', 0))} t^2 + {plain_text(growth.get('linear', 0))} |t|)"

@@ -66,4 +66,4 @@ class StubPipeline(ModuleType):
         return StubCheck(name, name not in self.broken, ("__init__.py differs",) if name in self.broken else ())
 
     def page_of(self, certificate: Mapping[str, Any]) -> str:
-        return f"<!DOCTYPE html><title>kernelc: {certificate['name']}</title>\n"
+        return f"<!DOCTYPE html><title>kernelc: {certificate['expression']}</title>\n"

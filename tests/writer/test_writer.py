@@ -190,3 +190,21 @@ def test_a_broken_certificate_is_an_input_error(tmp_path: Path) -> None:
         (target / "certificate.json").write_text(text)
         with pytest.raises(InputError, match="not a certificate"):
             writer.load_certificate(tmp_path, "my_silu")
+
+
+def test_a_page_lies_beside_the_module_and_goes_with_it(tmp_path: Path) -> None:
+    module = emitted()
+    writer.write(module, tmp_path, page="<!-- kernelc --> 1")
+    page = tmp_path / module.name / "report.html"
+    assert page.read_text() == "<!-- kernelc --> 1"
+    assert writer.write_page(tmp_path, module.name, "<!-- kernelc --> 2") == page
+    assert page.read_text() == "<!-- kernelc --> 2"
+    writer.write(module, tmp_path)
+    assert not page.exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == [module.name]
+
+
+def test_a_page_needs_its_kernel(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no kernel 'none'"):
+        writer.write_page(tmp_path, "none", "")
+    assert list(tmp_path.iterdir()) == []

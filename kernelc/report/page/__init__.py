@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from kernelc.report.page.render import render
+from kernelc.report.page.compose import render
 
 __all__ = ["render"]

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from kernelc.model import ActivationCurve
-from kernelc.report.facts import bound_curve, curve_kind, kernels, observed_curve, quantity, quantity_at
+from kernelc.report.facts import bound_curve, breakpoints_of, curve_kind, kernels, observed_curve, quantity, quantity_at
 from kernelc.report.numbers import is_number
 
 #: What doubles resolve, relative to the value at rho = 1.
@@ -115,10 +115,10 @@ def degree_chart(certificate: Mapping[str, Any]) -> Chart | None:
 
 
 def _as_far_as_seen(curves: Sequence[Curve]) -> list[Curve]:
-    """The curves cut two degrees after the last that doubles can tell from none."""
+    """The curves cut one degree after the last that doubles can tell from none."""
     degrees = sorted({x for c in curves for x in c.x})
     above = [i for i, d in enumerate(degrees) if any(v > _LOWEST for c in curves for x, v in _bounds(c) if x == d)]
-    last = degrees[min(max(above, default=0) + 2, len(degrees) - 1)] if degrees else 0.0
+    last = degrees[min(max(above, default=0) + 1, len(degrees) - 1)] if degrees else 0.0
     kept = [([p for p in zip(c.x, c.y, strict=True) if p[0] <= last], c) for c in curves]
     return [Curve(c.label, tuple(x for x, _ in p), tuple(y for _, y in p), c.colour, c.style) for p, c in kept]
 
@@ -175,8 +175,7 @@ def norm_chart(certificate: Mapping[str, Any]) -> Chart | None:
 
 def charts(certificate: Mapping[str, Any], curve: ActivationCurve | None) -> dict[str, Chart]:
     """Every chart there is data for, by key."""
-    points = certificate.get("breakpoints")
-    breaks = [p["at"] for p in points or () if isinstance(p, Mapping) and is_number(p.get("at"))]
+    breaks = [point["at"] for point in breakpoints_of(certificate) if is_number(point.get("at"))]
     found = [
         activation_chart(curve, breaks),
         *(make(certificate) for make in (kernel_chart, decay_chart, degree_chart, rho_chart, norm_chart)),
