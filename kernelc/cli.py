@@ -40,6 +40,7 @@ _DEFAULT_OUT = Path("generated")
 _DEFAULT_TIMEOUT_SECONDS = 600.0
 _LONGEST_MESSAGE = 800
 _BACKENDS = ("numpy",)
+_DEFAULT_NORMS = "1/4,4"
 
 _Result = TypeVar("_Result")
 
@@ -84,6 +85,7 @@ class Pipeline(Protocol):
         degree: int | None,
         tol: float | None,
         precision: int | None,
+        norms: str,
         backends: tuple[str, ...],
         progress: Progress,
     ) -> CompiledKernel:
@@ -152,6 +154,13 @@ def command_line(context: click.Context) -> None:
 @click.option("--tol", type=float, help="Choose the degree so that kappa's truncation bound is at most this.")
 @click.option("--backend", "backends", multiple=True, help="Backend to print for; may be repeated.  [default: all]")
 @click.option("--precision", type=int, metavar="BITS", help="Least working precision in bits.  [default: chosen]")
+@click.option(
+    "--norms",
+    default=_DEFAULT_NORMS,
+    show_default=True,
+    metavar="LOW,HIGH",
+    help="Norms of inputs to serve where EXPR is not homogeneous.",
+)
 @click.option("--force", is_flag=True, help="Also replace a folder that kernelc did not generate.")
 @_out_option
 @_timeout_option
@@ -165,6 +174,7 @@ def compile_command(
     tol: float | None,
     backends: tuple[str, ...],
     precision: int | None,
+    norms: str,
     force: bool,
     out: Path,
     timeout: float,
@@ -188,6 +198,7 @@ def compile_command(
             degree=degree,
             tol=tol,
             precision=precision,
+            norms=norms,
             backends=tuple(dict.fromkeys(backends)) or _BACKENDS,
             progress=progress,
         )
@@ -312,6 +323,7 @@ def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress],
             degree=None,
             tol=None,
             precision=None,
+            norms=_DEFAULT_NORMS,
             backends=_BACKENDS,
             progress=PartialProgress(progress, name, *share),
         )

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import sympy
 from flint import arb
 
-from kernelc.program import Evaluation, KernelProgram
+from kernelc.program import Evaluation, KernelProgram, NormProgram
 
 #: The one free variable of every activation, whatever the user called it.
 VARIABLE = sympy.Symbol("t", real=True)
@@ -33,6 +33,7 @@ class CompileOptions:
 
     `variance` is q = E[u^2] at which kappa is compiled. Either `degree` (the last kept index of
     the power series) or `tol` (what the truncation bound of kappa must not exceed) may be given.
+    `norms`: the range of s = sqrt(E[u^2]) that the tables for other variances must serve.
     """
 
     name: str
@@ -41,6 +42,12 @@ class CompileOptions:
     tol: float | None = None
     precision: int | None = None
     backends: tuple[str, ...] = ("numpy",)
+    norms: tuple[Fraction, Fraction] = (Fraction(1, 4), Fraction(4))
+
+    @property
+    def norm_range(self) -> tuple[float, float]:
+        """The declared range of norms in doubles."""
+        return float(self.norms[0]), float(self.norms[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,33 @@ class DirectEvaluation:
 
     kappa: DirectDual
     kappa_dot: DirectDual | None
+
+
+@dataclass(frozen=True, slots=True)
+class NormTail:
+    """At norm s, the part of E[sigma(s Z)^2] (and of E[sigma'(s Z)^2]) that the kept power series leaves out."""
+
+    s: float
+    kappa: float
+    kappa_dot: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NormFit:
+    """Tables of T and Tdot for inputs of any norm s in `declared`, and how far they are trusted.
+
+    `error`: the largest disagreement with other roads, relative to the root of both moments (an estimate).
+    `program` is None where there are no tables at all; where `reason` is given with a program, it holds moments
+    and Hermite coefficients alone. `numbers`: how many the tables of T and Tdot hold.
+    """
+
+    declared: tuple[float, float]
+    program: NormProgram | None
+    error: float | None
+    reason: str | None
+    numbers: int
+    checks: int
+    tails: tuple[NormTail, ...]
 
 
 @dataclass(frozen=True, slots=True)

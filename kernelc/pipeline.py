@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
@@ -26,7 +26,7 @@ from kernelc.certificate import (
 from kernelc.closedform import state_closed_form
 from kernelc.errors import InputError, KernelcError
 from kernelc.expansion import expand
-from kernelc.fitting import fit
+from kernelc.fitting import fit, fit_norms
 from kernelc.gallery import GALLERY, resolve
 from kernelc.kernel import Kernel
 from kernelc.lowering import lower
@@ -37,11 +37,13 @@ from kernelc.report import is_page_of, page
 from kernelc.writer import CERTIFICATE_FILE, PAGE_FILE, load_certificate
 
 DEFAULT_DEGREE = 64
+DEFAULT_NORMS = "1/4,4"
 MAX_DEGREE = 1024
 _SMOOTH_DEGREE = 256
 _KINKED_DEGREE = 512
 _VARIANCE_RANGE = (Fraction(1, 10**6), Fraction(10**6))
 _PRECISION_RANGE = (64, 4096)
+_NORM_RANGE = (Fraction(1, 10**4), Fraction(10**4))
 _DEEP_RHOS = (-0.8, 0.3, 0.9)
 _DEEP_TOLERANCE = 1e-9
 
@@ -55,6 +57,7 @@ def compile_activation(
     degree: int | None = None,
     tol: float | None = None,
     precision: int | None = None,
+    norms: str | tuple[float, float] = DEFAULT_NORMS,
     backends: tuple[str, ...] = ("numpy",),
     progress: Progress | None = None,
 ) -> Kernel:
@@ -66,7 +69,7 @@ def compile_activation(
         CertificationError: two roads to one number disagree; nothing is emitted.
     """
     watch = SilentProgress() if progress is None else progress
-    options = make_options(name, variance, degree, tol, precision, backends)
+    options = make_options(name, variance, degree, tol, precision, backends, norms)
     watch.step("parsing", 0.02)
     spec = _specified(expression, name, parameters or {})
     watch.step("analysing", 0.05)
@@ -77,12 +80,17 @@ def compile_activation(
     oracle = check_expansion(spec.expression, traits, expansion, options.variance, kept)
     watch.step("fitting the direct evaluation", 0.6)
     direct = fit(traits, expansion, options.variance, lambda message: watch.step(message, 0.7))
+    norm_fit = fit_norms(
+        traits, expansion, float(options.variance), options.norm_range, kept, lambda message: watch.step(message, 0.75)
+    )
     watch.step("deriving the closed form", 0.8)
     form = state_closed_form(spec.expression)
     watch.step("certifying", 0.9)
-    inputs = CertificateInputs(spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason)
+    inputs = CertificateInputs(
+        spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norm_fit
+    )
     kernel = certify(inputs, kept)
-    program = lower(kernel, traits, direct, form.program)
+    program = lower(kernel, traits, direct, form.program, norm_fit.program)
     watch.step("emitting", 0.97)
     return Kernel(emit(program, kernel, options.backends))
 
@@ -127,6 +135,7 @@ def make_options(
     tol: float | None,
     precision: int | None,
     backends: tuple[str, ...],
+    norms: str | tuple[float, float] = DEFAULT_NORMS,
 ) -> CompileOptions:
     """Validated options.
 
@@ -146,7 +155,7 @@ def make_options(
     low, high = _PRECISION_RANGE
     if precision is not None and not low <= precision <= high:
         raise InputError(f"--precision must be from {low} to {high} bits, not {precision!r}")
-    return CompileOptions(name, q, degree, tol, precision, tuple(backends))
+    return CompileOptions(name, q, degree, tol, precision, tuple(backends), _norms(norms))
 
 
 def _variance(value: str | Fraction | float) -> Fraction:
@@ -161,6 +170,30 @@ def _variance(value: str | Fraction | float) -> Fraction:
     if not low <= q <= high:
         raise InputError(f"--variance must be between {float(low):g} and {float(high):g}, not {value!r}")
     return q
+
+
+def _norms(value: str | tuple[float | str, float | str]) -> tuple[Fraction, Fraction]:
+    """The range of norms, exactly as it was written."""
+    parts: Sequence[float | str] = value.split(",") if isinstance(value, str) else tuple(value)
+    if len(parts) != 2:
+        raise InputError(f"--norms takes two numbers LOW,HIGH such as 1/4,4, not {value!r}")
+    low, high = (_number("--norms", part) for part in parts)
+    least, most = _NORM_RANGE
+    if not least <= low < high <= most:
+        raise InputError(
+            f"--norms must be LOW,HIGH with {float(least):g} <= LOW < HIGH <= {float(most):g}, not {value!r}"
+        )
+    return low, high
+
+
+def _number(option: str, value: float | str | Fraction) -> Fraction:
+    """A rational number as it was written; a float is taken for the decimal it prints as."""
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        raise InputError(f"{option} must be a finite number, not {value!r}")
+    exact = parse_parameter_value(value if isinstance(value, str) else str(value))
+    if not isinstance(exact, sympy.Rational):
+        raise InputError(f"{option} takes rational numbers such as 4, 0.25 or 1/4, not {value!r}")
+    return Fraction(int(exact.p), int(exact.q))
 
 
 def versions() -> dict[str, str]:
@@ -231,6 +264,7 @@ def _again(certificate: Mapping[str, Any], name: str, watch: Progress) -> Kernel
         degree=request["degree"],
         tol=request["tol"],
         precision=request["precision"],
+        norms=request["norms"],
         backends=tuple(request["backends"]),
         progress=watch,
     )

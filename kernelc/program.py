@@ -148,6 +148,46 @@ class ClosedFormProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class NormTensor:
+    """sum_m T_p(m)(z) sum_ij layers[m][i][j] T_i(x1) T_j(x2), z = 2 theta / pi - 1, x as in `NormProgram`.
+
+    Each layer is a symmetric matrix of which rows j <= i are listed, without zeros at their ends.
+    p(m) = m, 2 m or 2 m + 1 for `parity` none, even, odd.
+    """
+
+    parity: Parity
+    layers: tuple[tuple[tuple[float, ...], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NormMoment:
+    """E[f(s Z)^2] = s^(2 power) exp(sum_j coefficients[j] T_j(x))."""
+
+    power: int
+    coefficients: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NormProgram:
+    """T(s1, s2, theta) and Tdot for standard deviations s in `norms` = (low, high), ends included.
+
+    x(s) = stretch log(s + shift) - offset. `hermite[k]`: Chebyshev coefficients of a_k(s) / sqrt(E[sigma(s Z)^2]).
+    `dual` and `dual_dot` are normalized by the square roots of both moments; None: no table (`dual_dot` also
+    where Tdot is refused).
+    """
+
+    norms: tuple[float, float]
+    shift: float
+    stretch: float
+    offset: float
+    moment: NormMoment
+    slope_moment: NormMoment | None
+    hermite: tuple[tuple[float, ...], ...]
+    dual: NormTensor | None
+    dual_dot: NormTensor | None
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """The facts that a generated file's header states."""
 
@@ -164,6 +204,7 @@ class KernelProgram:
     `kappa_dot` is None exactly where `derivative_refused` holds the reason. `homogeneous_degree` p:
     T(q11, q12, q22) = (sqrt(q11 q22) / variance)^p kappa(rho) holds for every variance (None: only
     q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived.
+    `norms`: tables of both for a range of norms, where sigma is not homogeneous.
 
     In a float program an instruction's arguments are indices of earlier instructions.
     """
@@ -176,3 +217,4 @@ class KernelProgram:
     derivative_refused: str | None
     provenance: Provenance
     closed_form: ClosedFormProgram | None = None
+    norms: NormProgram | None = None

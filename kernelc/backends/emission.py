@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from kernelc.backends.numpy.closed_form import numbers as closed_form_numbers
+from kernelc.backends.numpy.norms import numbers as norm_numbers
 from kernelc.backends.numpy.printer import NumpyPrinter
 from kernelc.backends.protocol import Printer
 from kernelc.errors import CertificationError, UnsupportedError
@@ -69,6 +70,8 @@ def _require_finite(program: KernelProgram) -> None:
         numbers += _dual_numbers(program.kappa_dot)
     if program.closed_form is not None:
         numbers += closed_form_numbers(program.closed_form)
+    if program.norms is not None:
+        numbers += norm_numbers(program.norms)
     if not all(math.isfinite(number) for number in numbers):
         raise CertificationError(f"{program.name}: the program holds a number that is not finite")
 

@@ -9,6 +9,7 @@ from typing import Any
 import sympy
 from flint import ctx
 
+from kernelc.certificate.norms import norm_statement
 from kernelc.certificate.oracle import OracleResult
 from kernelc.certificate.series import certify_series, tails
 from kernelc.errors import InputError
@@ -20,6 +21,7 @@ from kernelc.model import (
     DirectEvaluation,
     Growth,
     HermiteExpansion,
+    NormFit,
 )
 
 SCHEMA = 1
@@ -38,6 +40,7 @@ class CertificateInputs:
     versions: Mapping[str, str]
     closed_form: Mapping[str, Any] | None
     no_closed_form: str | None
+    norms: NormFit
 
 
 def degree_for_tolerance(expansion: HermiteExpansion, tolerance: float) -> int:
@@ -78,6 +81,7 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
         **_status(inputs),
         "kappa": kappa.statement,
         "kappa_dot": derivative.statement if derivative is not None else {"refused": traits.derivative_refused},
+        "norms": norm_statement(inputs.norms),
         "mpmath": inputs.oracle.statement(),
         "versions": dict(inputs.versions),
     }
@@ -105,6 +109,7 @@ def _identity(inputs: CertificateInputs, degree: int) -> dict[str, Any]:
             "degree": options.degree,
             "tol": options.tol,
             "precision": options.precision,
+            "norms": ",".join(map(str, options.norms)),
             "backends": list(options.backends),
         },
         "source": spec.source,

@@ -10,7 +10,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
-from dask import delayed
+from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from kernelc.errors import InputError
@@ -44,9 +44,10 @@ def features(
     rows = _rows("x", x)
     source = source_of(activation, parameters)
     options = {"kernel": kernel, "depth": depth, "features": features, "seed": seed, "sketch": sketch}
+    apply: Any = _features_of
     width = _features_of(_one_row(source, rows.shape[1]), source, options).shape[1]
     return rows.map_blocks(
-        _features_of,
+        apply,
         source,
         options,
         chunks=(rows.chunks[0], (width,)),

@@ -1,7 +1,8 @@
-"""Stage 4, fitting: how kappa and kappa_dot are evaluated on all of [-1, 1]."""
+"""Stage 4, fitting: how kappa and kappa_dot are evaluated on all of [-1, 1], and T and Tdot at other variances."""
 
 from __future__ import annotations
 
 from kernelc.fitting.fit import fit
+from kernelc.fitting.norms import fit_norms
 
-__all__ = ["fit"]
+__all__ = ["fit", "fit_norms"]

@@ -31,22 +31,26 @@ _GRADED = graded_rule(48, 7)[:2]
 class PairIntegral:
     """Values of E[sigma(u) sigma(v)] and E[sigma'(u) sigma'(v)] at unit variances as functions of theta."""
 
-    def __init__(self, proxy: Proxy, scale: Array) -> None:
-        """`scale`: kappa(1) and kappa_dot(1), to which errors are relative."""
+    def __init__(self, proxy: Proxy, scale: Array, other: Proxy | None = None) -> None:
+        """`scale`: kappa(1) and kappa_dot(1), to which errors are relative.
+
+        `other` is what is taken of v, where that is not what is taken of u.
+        """
         self._proxy = proxy
+        self._other = proxy if other is None else other
         self._scale = scale
-        self._reflected = proxy.reflected()
+        self._reflected = self._other.reflected()
         self._rule = _GRADED if proxy.singular else (_NODES, _WEIGHTS)
 
     def __call__(self, theta: float) -> tuple[float, float]:
         """(kappa(cos theta), kappa_dot(cos theta)) for theta in [0, pi]."""
         if theta <= np.pi / 2:
-            return self._adaptive(self._proxy, theta / 2)
+            return self._adaptive(self._other, theta / 2)
         return self._adaptive(self._reflected, (np.pi - theta) / 2)
 
     def _adaptive(self, g: Proxy, angle: float) -> tuple[float, float]:
         c, s = cosine_sine(angle)
-        radius = float(self._proxy.edges[-1])
+        radius = float(max(self._proxy.edges[-1], g.edges[-1]))
         cuts = self._crossings(g, s, radius)
         a, b = cuts[:-1], cuts[1:]
         total = np.zeros(2)
@@ -94,7 +98,7 @@ class PairIntegral:
         """The integral over x for each y, shape (len(y), 2)."""
         f = self._proxy
         shift = s * y[:, None]
-        radius = f.edges[-1]
+        radius = min(f.edges[-1], g.edges[-1])
         cuts = np.concatenate([(f.cuts - shift) / c, (g.cuts + shift) / c], axis=1)
         reach = np.maximum((radius - np.abs(shift)) / c, 0.0)
         cuts = np.sort(np.clip(cuts, -reach, reach), axis=1)

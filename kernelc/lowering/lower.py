@@ -6,8 +6,18 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-from kernelc.model import ActivationTraits, Ball, CertifiedKernel, DirectDual, DirectEvaluation
-from kernelc.program import ClosedFormDual, ClosedFormProgram, DualProgram, KernelProgram, PowerSeries, Provenance
+from kernelc.model import ActivationTraits, Ball, CertifiedKernel, CompileOptions, DirectDual, DirectEvaluation
+from kernelc.program import (
+    ClosedFormDual,
+    ClosedFormProgram,
+    DualProgram,
+    KernelProgram,
+    NormProgram,
+    PowerSeries,
+    Provenance,
+)
+
+_DEFAULT_NORMS = CompileOptions("").norms
 
 
 def lower(
@@ -15,6 +25,7 @@ def lower(
     traits: ActivationTraits,
     direct: DirectEvaluation,
     closed_form: ClosedFormProgram | None = None,
+    norms: NormProgram | None = None,
 ) -> KernelProgram:
     """The typed program of one kernel; a closed form that does not hold at its variance is left out."""
     derivative = None
@@ -30,6 +41,7 @@ def lower(
         derivative_refused=None if derivative is not None else traits.derivative_refused,
         provenance=_provenance(kernel),
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
+        norms=norms,
     )
 
 
@@ -68,6 +80,8 @@ def command_line(kernel: CertifiedKernel) -> str:
         words += ["--tol", repr(options.tol)]
     if options.precision is not None:
         words += ["--precision", str(options.precision)]
+    if options.norms != _DEFAULT_NORMS:
+        words += ["--norms", ",".join(map(str, options.norms))]
     return shlex.join(words)
 
 

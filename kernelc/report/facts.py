@@ -25,7 +25,7 @@ def activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     norms = (
         f"any: sigma is homogeneous of degree {plain_text(homogeneous)}"
         if homogeneous is not None
-        else f"rows of squared norm {variance} (sigma is not homogeneous)"
+        else norms_text(variance, _mapping(certificate.get("norms")))
     )
     rows = [
         ("parameters", ", ".join(f"{plain_text(k)} = {plain_text(v)}" for k, v in parameters.items()) or "none"),
@@ -36,6 +36,25 @@ def activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("growth", _growth_text(certificate.get("growth"))),
     ]
     return rows + closed_form_rows(certificate)
+
+
+def norms_served(norms: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The range of norms that tables serve."""
+    served = norms.get("served")
+    if isinstance(served, list) and len(served) == 2 and all(map(is_number, served)):
+        return float(served[0]), float(served[1])
+    return None
+
+
+def norms_text(variance: str, norms: Mapping[str, Any]) -> str:
+    """Which inputs are served where sigma is not homogeneous."""
+    served = norms_served(norms)
+    if served is None:
+        one, reason = f"rows of squared norm {variance} (sigma is not homogeneous)", norms.get("reason")
+        return f"{one}; no tables for others: {plain_text(reason)}" if reason else one
+    low, high = served
+    error = value_text(norms.get("error_estimate"))
+    return f"from {value_text(low)} to {value_text(high)}, by tables with an estimated error of {error} of the diagonal"
 
 
 def closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:

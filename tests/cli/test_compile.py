@@ -26,6 +26,7 @@ def test_compiles_writes_and_reports(run: Run, pipeline: StubPipeline, tmp_path:
             "degree": None,
             "tol": None,
             "precision": None,
+            "norms": "1/4,4",
             "backends": ("numpy",),
         }
     ]

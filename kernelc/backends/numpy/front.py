@@ -6,12 +6,24 @@ import textwrap
 from collections.abc import Iterable
 from string import Template
 
-from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
+from kernelc.program import ClosedFormDual, KernelProgram, NormTensor, ThetaChebyshev
 
 WIDTH = 100
 
 #: Public functions of every generated module, in the order in which they are documented.
-FUNCTIONS = ("kappa", "kappa_dot", "kappa_series", "kappa_dot_series", "dual", "dual_dot", "nngp", "ntk")
+FUNCTIONS = (
+    "kappa",
+    "kappa_dot",
+    "kappa_series",
+    "kappa_dot_series",
+    "dual",
+    "dual_dot",
+    "nngp",
+    "ntk",
+    "features",
+    "plan",
+)
+CLASSES = ("Plan", "RefusedError", "Sketch")
 CONSTANTS = ("CERTIFICATE", "COEFFICIENTS", "DERIVATIVE_COEFFICIENTS")
 
 _BODY = Template('''\
@@ -32,8 +44,10 @@ import numpy.typing as npt
 
 ${closed_import}from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
+from ._features import FeatureSketch, compute_features, compute_plan
 from ._inputs import RefusedError
 from ._networks import kernel_matrix
+${norms_import}from ._plan import Plan
 from ._tables import TABLES
 
 __all__ = [
@@ -109,7 +123,7 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     Raises:
         ValueError: naming the argument.
     """
-    return evaluate_dual(TABLES, $closed_dual, q11, q12, q22)
+    return evaluate_dual(TABLES, $closed_dual, $norms, q11, q12, q22)
 
 
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
@@ -121,7 +135,7 @@ def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
         RefusedError: (a ValueError) where sigma' is not square integrable.
         ValueError: naming the argument.
     """
-    return evaluate_dual_dot(TABLES, $closed_dual_dot, q11, q12, q22)
+    return evaluate_dual_dot(TABLES, $closed_dual_dot, $norms, q11, q12, q22)
 
 
 def nngp(
@@ -166,6 +180,77 @@ def ntk(
         ValueError: naming the argument.
     """
     return kernel_matrix(TABLES, "ntk", x1, x2, depth, w_std, b_std)
+
+
+class Sketch(FeatureSketch):
+    """A feature map to fit, plan and apply; arguments and methods are those of `FeatureSketch`."""
+
+    _tables = TABLES
+    _norm_tables = $norms
+
+
+def features(
+    x: Any,
+    *,
+    kernel: str = "ntk",
+    depth: SupportsIndex = 1,
+    features: SupportsIndex = 4096,
+    seed: SupportsIndex = 0,
+    sketch: str = "auto",
+) -> Any:
+    """Random features of the NNGP or NTK in time linear in the rows: features(x) @ features(x).T ~ the kernel.
+
+    The same as `Sketch(...).fit(x).transform(x)`. A row's features depend on that row, the arguments and
+    the number of columns alone. Same seed, same features. `plan` tells the error beforehand.
+    $features_reach
+
+    Args:
+        x: (n, d) inputs, one a row; an array or a SciPy CSR matrix. kernel: "ntk" or "nngp".
+        features: how many. sketch: "auto", "zonal", "polysketch" or "tensorsketch".
+
+    Returns:
+        (n, features); float32 for float32, else float64.
+
+    Raises:
+        RefusedError: for the NTK, where sigma' is not square integrable.
+        ValueError: naming the argument.
+    """
+    return compute_features(Sketch, x, kernel, depth, features, seed, sketch)
+
+
+def plan(
+    dim: SupportsIndex,
+    *,
+    features: SupportsIndex | None = None,
+    epsilon: SupportsFloat | None = None,
+    kernel: str = "ntk",
+    depth: SupportsIndex = 1,
+    sketch: str = "auto",
+    seed: SupportsIndex = 0,
+    pairs: str = "unknown",
+) -> Plan:
+    """What `features` would do with rows of `dim` columns, and the error to expect: data that reads as text.
+
+    Args:
+        features: how many (4096 where `epsilon` is None), or epsilon: the relative error that chooses them.
+        pairs: "unknown" or "isotropic" data; the other arguments are those of `features`.
+
+    Raises:
+        RefusedError: for the NTK, where sigma' is not square integrable.
+        ValueError: naming the argument.
+    """
+    return compute_plan(
+        TABLES,
+        $norms,
+        dim,
+        features=features,
+        epsilon=epsilon,
+        kernel=kernel,
+        depth=depth,
+        sketch=sketch,
+        seed=seed,
+        pairs=pairs,
+    )
 ''')
 
 
@@ -210,7 +295,17 @@ def _reach(program: KernelProgram) -> str:
     return f"sigma is homogeneous of degree {degree!r}: it holds at every variance."
 
 
-def _dual_reach(program: KernelProgram, form: ClosedFormDual | None) -> str:
+def _features_reach(program: KernelProgram) -> str:
+    if program.norms is None:
+        return _reach(program)
+    low, high = program.norms.norms
+    return f"It holds where the norm of every row and the standard deviation of every layer is in [{low!r}, {high!r}]."
+
+
+def _dual_reach(program: KernelProgram, form: ClosedFormDual | None, tensor: NormTensor | None) -> str:
+    if form is None and program.norms is not None and tensor is not None:
+        low, high = (s**2 for s in program.norms.norms)
+        return f"By tables, for variances from {low!r} to {high!r}; others are a ValueError."
     if form is None:
         return _reach(program)
     if program.homogeneous_degree is not None:
@@ -225,9 +320,9 @@ def _lowered(sentence: str) -> str:
 
 def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
-    dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
+    dual, dot, form, norms = program.kappa, program.kappa_dot, program.closed_form, program.norms
     length = 0 if dot is None else len(dot.series.coefficients)
-    exports = sorted((*CONSTANTS, "RefusedError")) + sorted(FUNCTIONS)
+    exports = sorted(CONSTANTS) + sorted(CLASSES) + sorted(FUNCTIONS)
     body = _BODY.substitute(
         name=program.name,
         variance=repr(program.variance),
@@ -238,9 +333,12 @@ def render(program: KernelProgram) -> str:
         kappa_method=_method(dual.direct, None),
         kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
         reach=_reach(program),
-        dual_reach=_dual_reach(program, None if form is None else form.dual),
-        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
+        features_reach=_features_reach(program),
+        dual_reach=_dual_reach(program, None if form is None else form.dual, norms.dual if norms else None),
+        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot, norms.dual_dot if norms else None),
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
+        norms_import="" if program.norms is None else "from ._norm_tables import NORMS\n",
+        norms="None" if program.norms is None else "NORMS",
         closed_dual="None" if form is None else "DUAL",
         closed_dual_dot="None" if form is None else "DUAL_DOT",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 
-from kernelc.backends.numpy import closed_form, front, tables
+from kernelc.backends.numpy import closed_form, front, norms, tables
 from kernelc.program import KernelProgram
 
 _RUNTIME = "kernelc.backends.numpy.runtime"
@@ -15,12 +15,22 @@ _NUMERICS = "kernelc.numerics"
 RUNTIME_FILES = (
     "_bundles.py",
     "_closed.py",
+    "_composition.py",
     "_dual.py",
     "_evaluation.py",
+    "_features.py",
+    "_harmonics.py",
     "_inputs.py",
     "_layers.py",
     "_networks.py",
+    "_norms.py",
+    "_pairs.py",
+    "_plan.py",
+    "_radial.py",
+    "_rows.py",
     "_tiles.py",
+    "_transforms.py",
+    "_zonal.py",
 )
 
 
@@ -40,6 +50,7 @@ class NumpyPrinter:
             "__init__.py": front.render(program),
             "_tables.py": self._tables(program),
             **self._closed_form(program),
+            **self._norms(program),
             **{name: runtime_text(name) for name in RUNTIME_FILES},
             "py.typed": "",
         }
@@ -52,6 +63,13 @@ class NumpyPrinter:
         header = front.header(program, "its closed form. Every literal reads back as the double it was written from.")
         files = {name: runtime_text(name, _NUMERICS) for name in closed_form.runtime_files(form)}
         return {"_closed_form.py": header + closed_form.render(form), **files}
+
+    def _norms(self, program: KernelProgram) -> dict[str, str]:
+        """The tables for a range of norms, where there are any."""
+        if program.norms is None:
+            return {}
+        header = front.header(program, "tables for inputs of other norms. Every literal reads back as its double.")
+        return {"_norm_tables.py": header + norms.render(program.norms)}
 
     def _tables(self, program: KernelProgram) -> str:
         names = "".join(f"{name}, " for name in tables.imports(program)).rstrip(", ")

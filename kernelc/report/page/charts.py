@@ -151,12 +151,22 @@ def rho_chart(certificate: Mapping[str, Any]) -> Chart | None:
 
 
 def norm_chart(certificate: Mapping[str, Any]) -> Chart | None:
-    """The truncation error against the norm of the inputs, where one degree of homogeneity carries it there."""
+    """The truncation error against the norm of the inputs: by homogeneity, or as the tables for norms state it."""
+    curves, caption = _homogeneous_errors(certificate)
+    y_label = "largest error"
+    if not curves:
+        curves, caption = _tabulated_errors(certificate)
+        y_label = "relative error"
+    chart = _logarithmic("norm", "Error against input norm", "input norm r", y_label, curves, caption, 1e-300)
+    return None if chart is None else Chart(**{**_fields(chart), "log_x": True})
+
+
+def _homogeneous_errors(certificate: Mapping[str, Any]) -> tuple[list[Curve], str]:
     degree, variance = _fraction(certificate.get("homogeneous_degree")), _variance(certificate)
-    if degree is None or variance is None:
-        return None
     curves: list[Curve] = []
-    for name, part in kernels(certificate):
+    for name, part in kernels(certificate) if degree is not None and variance is not None else ():
+        assert degree is not None
+        assert variance is not None
         error, kind = quantity(part, "truncation")
         if not is_number(error) or error <= 0:
             continue
@@ -165,12 +175,29 @@ def norm_chart(certificate: Mapping[str, Any]) -> Chart | None:
         norms = tuple(norm * math.sqrt(variance) for norm in _NORMS)
         word = "proved bound" if kind == "bound" else "estimate"
         curves.append(Curve(f"{NAMES[name]}: {word}", norms, values, _COLOURS[name]))
-    caption = (
+    return curves, (
         "The truncation error for two inputs of the same norm r. σ is homogeneous, so kernel and error grow alike "
         "with r: the relative error is the same at every norm."
     )
-    chart = _logarithmic("norm", "Error against input norm", "input norm r", "largest error", curves, caption, 1e-300)
-    return None if chart is None else Chart(**{**_fields(chart), "log_x": True})
+
+
+def _tabulated_errors(certificate: Mapping[str, Any]) -> tuple[list[Curve], str]:
+    norms = certificate.get("norms")
+    rows = norms.get("truncation_at") if isinstance(norms, Mapping) else None
+    rows = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    curves: list[Curve] = []
+    for name, _ in kernels(certificate):
+        found = [(row.get("s"), row.get(f"{name}_estimate")) for row in rows]
+        pairs = [(float(s), float(e)) for s, e in found if s is not None and e is not None and is_number(s + e)]
+        if pairs:
+            x, y = zip(*sorted(pairs), strict=True)
+            curves.append(Curve(f"{NAMES[name]}: estimate", x, y, _COLOURS[name]))
+            curves.append(Curve(f"{NAMES[name]} at the norms computed", x, y, _COLOURS[name], "points"))
+    return curves, (
+        "The truncation error of the series for two inputs of the same norm r, relative to the kernel's value there: "
+        "estimated, not proved. What lies below 1e-14 is shown there. Larger norms reach further out on σ and need "
+        "more terms."
+    )
 
 
 def charts(certificate: Mapping[str, Any], curve: ActivationCurve | None) -> dict[str, Chart]:

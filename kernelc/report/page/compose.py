@@ -22,6 +22,7 @@ from kernelc.report.facts import (
     curve_kind,
     direct_text,
     kernels,
+    norms_served,
     observed_curve,
     part_of,
     versions_text,
@@ -119,6 +120,13 @@ def _norms_text(certificate: Mapping[str, Any]) -> str:
     degree, variance = certificate.get("homogeneous_degree"), plain_text(certificate.get("variance", "?"))
     if degree is not None:
         return f"Rows of any norm are served: σ is homogeneous of degree {plain_text(degree)}."
+    norms = certificate.get("norms")
+    served = norms_served(norms) if isinstance(norms, Mapping) else None
+    if served is not None:
+        return (
+            f"The bounds hold for rows of squared norm {variance}. Rows with norms from {served[0]:g} to {served[1]:g} "
+            "are served by tables whose error is an estimate; others are refused with a message that says what would do."
+        )
     if certificate.get("closed_form"):
         return (
             f"κ and its bounds hold for rows of squared norm {variance}. The closed form serves any variances "

@@ -1,0 +1,346 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
+"""`features` and `Sketch`: a planned feature map, applied to rows in blocks by several threads.
+
+Same seed, same features: across runs, whatever blocks the rows come in, for dense and sparse rows. Part of every
+generated package, copied verbatim; it needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, Literal, Self, SupportsFloat, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+from ._evaluation import KernelTables
+from ._inputs import DoubleArray, FloatArray, as_depth
+from ._norms import NormTables
+from ._pairs import sample_pairs
+from ._plan import SKETCHES, Plan, Planned, Request, make_plan
+from ._radial import RadialSeries, radial_series
+from ._rows import CountSketch, DenseRows, RowSource, as_row_source, unit_rows
+
+DEFAULT_FEATURES = 4096
+#: Rows a tile: with the columns of a tile they stay in a second-level cache. Every tile is filled up to this many
+#: rows, so that a row's features do not depend on the rows it comes with.
+TILE_ROWS = 128
+_MOST_SEED = 2**64 - 1
+#: Below this many entries of the result threads cost more than they bring.
+_THREAD_ENTRIES = 2**18
+
+
+def _as_count(name: str, value: SupportsIndex, least: int) -> int:
+    if isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}") from None
+    if count < least:
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {count}")
+    return count
+
+
+def make_request(
+    columns: SupportsIndex,
+    features: SupportsIndex | None,
+    epsilon: SupportsFloat | None,
+    seed: SupportsIndex,
+    sketch: str,
+    draws: str,
+    pairs: str,
+    normalise: bool,
+) -> Request:
+    """Checked options of a plan; 4096 features where neither features nor epsilon is given.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if features is not None and epsilon is not None:
+        raise ValueError("features, epsilon: give the number of features, or the error that chooses it, not both")
+    for name, value, known in (
+        ("sketch", sketch, ("auto", *SKETCHES)),
+        ("draws", draws, ("auto", "independent")),
+        ("pairs", pairs, ("unknown", "isotropic", "sample")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+    goal = None
+    if epsilon is not None:
+        try:
+            goal = float(epsilon)
+        except (TypeError, ValueError):
+            raise ValueError(f"epsilon: expected a number in (0, 1), got {epsilon!r}") from None
+        if not 0.0 < goal < 1.0:
+            raise ValueError(f"epsilon: expected a number in (0, 1), got {goal!r}")
+        count = None
+    else:
+        count = _as_count("features", DEFAULT_FEATURES if features is None else features, 1)
+    number = _as_count("seed", seed, 0)
+    if number > _MOST_SEED:
+        raise ValueError(f"seed: expected an integer below 2^64, got {number}")
+    return Request(
+        columns=_as_count("dim", columns, 1),
+        features=count,
+        epsilon=goal,
+        seed=number,
+        sketch=sketch,  # type: ignore[arg-type]
+        draws=draws,  # type: ignore[arg-type]
+        normalise=bool(normalise),
+        pairs=pairs,  # type: ignore[arg-type]
+    )
+
+
+class FeatureSketch:
+    """A feature map of the NNGP or NTK of `depth` hidden layers: `transform(x) @ transform(y).T` ~ the kernel.
+
+    Args:
+        kernel: "ntk" or "nngp". depth: hidden layers. features: columns of the result (default 4096), or
+        epsilon: the relative error that chooses them. seed: of all randomness.
+        sketch: "auto", "zonal", "polysketch" or "tensorsketch".
+        pairs: what the plan is made for: "unknown" data (default), "isotropic" data (fewer degrees: better where
+            the rows really point everywhere, wrong where they do not), or the "sample" that `fit` is given.
+        draws: "auto", or "independent" directions (for which the variance formula is exact).
+        normalise: scale each row of the sketched block to its exact length (less error; a bias of the size of the
+            variance, far below the error itself).
+        threads: at most this many; None for the cores there are.
+
+    Raises:
+        ValueError: naming the argument. RefusedError: for an NTK that is infinite.
+    """
+
+    _tables: ClassVar[KernelTables]
+    _norm_tables: ClassVar[NormTables | None] = None
+
+    def __init__(
+        self,
+        *,
+        kernel: str = "ntk",
+        depth: SupportsIndex = 1,
+        features: SupportsIndex | None = None,
+        epsilon: SupportsFloat | None = None,
+        seed: SupportsIndex = 0,
+        sketch: str = "auto",
+        pairs: str = "unknown",
+        draws: str = "auto",
+        normalise: bool = True,
+        threads: int | None = None,
+    ) -> None:
+        self.kernel, self.depth, self.features, self.epsilon = kernel, depth, features, epsilon
+        self.seed, self.sketch, self.pairs, self.draws = seed, sketch, pairs, draws
+        self.normalise, self.threads = normalise, threads
+        self._series: RadialSeries = radial_series(
+            self._tables, self._norm_tables, _kernel_name(kernel), as_depth("depth", depth)
+        )
+        self._request(1)
+        self._planned: Planned | None = None
+        self._maps: dict[str, Any] = {}
+
+    def _request(self, columns: int) -> Request:
+        return make_request(
+            columns, self.features, self.epsilon, self.seed, self.sketch, self.draws, self.pairs, self.normalise
+        )
+
+    @property
+    def plan(self) -> Plan:
+        """The plan: data that is JSON-ready, and reads as text.
+
+        Raises:
+            ValueError: before `fit`.
+        """
+        return self._fitted().plan
+
+    def _fitted(self) -> Planned:
+        if self._planned is None:
+            raise ValueError("this sketch is not fitted: call fit(x) with rows of the data it is for")
+        return self._planned
+
+    def fit(self, x: Any, y: object = None) -> Self:
+        """Make the plan for rows such as those of x (n, d); only with pairs="sample" does it look at their values.
+
+        Raises:
+            ValueError: naming x, or the argument that cannot be met.
+        """
+        rows = as_row_source("x", x)
+        request, sample = self._request(rows.shape[1]), None
+        if request.pairs == "sample":
+            chosen = _spread(rows.shape[0], 4096)
+            unit, norms = unit_rows(rows.take(chosen))
+            self._series.scales("x", norms, np.dtype(np.float64))
+            sample = sample_pairs(self._series, unit.astype(np.float64), norms, request.seed)
+        self._planned = make_plan(self._series, request, sample)
+        self._maps = {}
+        return self
+
+    def transform(self, x: Any) -> Any:
+        """The features of each row of x (n, d): (n, features), float32 for float32, else float64.
+
+        Raises:
+            ValueError: naming x: not fitted, other columns than fitted, norms out of the plan's range.
+        """
+        rows = self._checked(x)
+        out = np.empty((rows.shape[0], self._fitted().features), rows.dtype)
+        self._fill(rows, out)
+        return out
+
+    def fit_transform(self, x: Any, y: object = None) -> Any:
+        """`fit` and `transform` on the same rows."""
+        return self.fit(x).transform(x)
+
+    def blocks(self, x: Any, rows: int = 8192) -> Iterator[Any]:
+        """The features of x in blocks of `rows` rows, in order: for what does not fit into memory."""
+        source = self._checked(x)
+        for start in range(0, source.shape[0], rows):
+            stop = min(start + rows, source.shape[0])
+            out = np.empty((stop - start, self._fitted().features), source.dtype)
+            self._fill(source, out, start)
+            yield out
+
+    def nugget(self, x: Any) -> DoubleArray:
+        """For each row of x what `features` lack of the kernel of the row with itself, (n,) float64, >= 0.
+
+        It belongs in the ridge: add it to the noise variance, as `plan["nugget"]` says for rows of unit norm.
+        """
+        rows = self._checked(x)
+        planned, result = self._fitted(), np.empty(rows.shape[0])
+        for start in range(0, rows.shape[0], TILE_ROWS):
+            stop = min(start + TILE_ROWS, rows.shape[0])
+            norms = unit_rows(rows.block(start, stop))[1]
+            scale = self._series.scales("x", norms, np.dtype(np.float64))
+            result[start:stop] = planned.nugget(self._series.weights(norms)) * scale**2
+        return result
+
+    def _checked(self, x: Any) -> RowSource:
+        columns = self._fitted().columns
+        rows = as_row_source("x", x)
+        if rows.shape[1] != columns:
+            raise ValueError(f"x: expected {columns} columns as in fit, got {rows.shape[1]}")
+        return rows
+
+    def _map(self, dtype: np.dtype[Any]) -> Any:
+        """The drawn map of one dtype, made once."""
+        if dtype.char not in self._maps:
+            self._maps[dtype.char] = self._fitted().draw(dtype)
+        return self._maps[dtype.char]
+
+    def _fill(self, rows: RowSource, out: FloatArray, offset: int = 0) -> None:
+        """The features of rows offset.. into out, tile by tile."""
+        drawn, tiles = self._map(out.dtype), range(0, len(out), TILE_ROWS)
+
+        def work(start: int) -> None:
+            stop = min(start + TILE_ROWS, len(out))
+            with np.errstate(under="ignore"):
+                self._tile(drawn, rows, offset, start, stop, out)
+
+        _in_threads(work, tiles, out.size, self.threads)
+
+    def _tile(self, drawn: Any, rows: RowSource, offset: int, start: int, stop: int, out: FloatArray) -> None:
+        unit, norms = self._unit(rows, offset + start, offset + stop)
+        scale = self._series.scales("x", norms, out.dtype)
+        radial = self._series.weights(norms)
+        missing = TILE_ROWS - len(unit)
+        if not missing:
+            drawn.transform(unit, radial, scale, out[start:stop])
+            return
+        full = np.empty((TILE_ROWS, out.shape[1]), out.dtype)
+        filled = (np.pad(part, [(0, missing)] + [(0, 0)] * (part.ndim - 1)) for part in (unit, radial, scale))
+        drawn.transform(*filled, full)
+        out[start:stop] = full[: stop - start]
+
+    def _unit(self, rows: RowSource, start: int, stop: int) -> tuple[FloatArray, DoubleArray]:
+        """Unit rows as the map takes them, by a CountSketch where the plan has one, and the norms of the rows."""
+        buckets = self._fitted().front
+        if buckets is None:
+            return unit_rows(rows.block(start, stop))
+        hashed = self._count_sketch(rows.dtype, buckets)
+        unit = unit_rows(rows.counted(start, stop, hashed))[0]
+        return unit, rows.norms(start, stop)
+
+    def _count_sketch(self, dtype: np.dtype[Any], buckets: int) -> CountSketch:
+        key = f"count {dtype.char}"
+        if key not in self._maps:
+            planned = self._fitted()
+            self._maps[key] = CountSketch.drawn(planned.seed, 0, planned.columns, buckets, dtype)
+        return self._maps[key]  # type: ignore[no-any-return]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # drawn maps are made again from the seed
+        return {**self.__dict__, "_maps": {}}
+
+
+def _kernel_name(kernel: str) -> Literal["nngp", "ntk"]:
+    if kernel not in ("nngp", "ntk"):
+        raise ValueError(f"kernel: expected 'ntk' or 'nngp', got {kernel!r}")
+    return "ntk" if kernel == "ntk" else "nngp"
+
+
+def _spread(count: int, most: int) -> npt.NDArray[np.intp]:
+    """At most `most` row numbers spread evenly."""
+    if count <= most:
+        return np.arange(count)
+    return (np.arange(most) * (count / most)).astype(np.intp)
+
+
+def _in_threads(work: Callable[[int], None], tiles: range, entries: int, threads: int | None) -> None:
+    """Run work(start) for every tile, in as many threads as pay."""
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity is not None else (os.cpu_count() or 1)
+    count = min(cores if threads is None else max(1, threads), len(tiles), max(1, entries // _THREAD_ENTRIES))
+    if count <= 1:
+        for start in tiles:
+            work(start)
+        return
+    with ThreadPoolExecutor(count) as pool:
+        pending = [pool.submit(work, start) for start in tiles]
+        try:
+            for future in pending:
+                future.result()
+        except BaseException:
+            for future in pending:
+                future.cancel()
+            raise
+
+
+def compute_features(
+    sketch: type[FeatureSketch],
+    x: Any,
+    kernel: str,
+    depth: SupportsIndex,
+    features: SupportsIndex,
+    seed: SupportsIndex,
+    name: str,
+) -> Any:
+    """`features` of the generated package: a plan that knows the number of columns alone, applied to x."""
+    rows = as_row_source("x", x)
+    fitted = sketch(kernel=kernel, depth=depth, features=features, seed=seed, sketch=name)
+    if isinstance(rows, DenseRows):
+        return fitted.fit(rows.array).transform(rows.array)
+    return fitted.fit(x).transform(x)
+
+
+def compute_plan(
+    tables: KernelTables,
+    norms: NormTables | None,
+    dim: SupportsIndex,
+    *,
+    features: SupportsIndex | None = None,
+    epsilon: SupportsFloat | None = None,
+    kernel: str = "ntk",
+    depth: SupportsIndex = 1,
+    sketch: str = "auto",
+    seed: SupportsIndex = 0,
+    pairs: str = "unknown",
+) -> Plan:
+    """The plan for rows of `dim` columns: what `Sketch(...).fit(x).plan` would say.
+
+    Raises:
+        ValueError: naming the argument. RefusedError: for an NTK that is infinite.
+    """
+    if pairs == "sample":
+        raise ValueError("pairs: a sample is given to Sketch(pairs='sample').fit(x); here take unknown or isotropic")
+    series = radial_series(tables, norms, _kernel_name(kernel), as_depth("depth", depth))
+    return make_plan(series, make_request(dim, features, epsilon, seed, sketch, "auto", pairs, True), None).plan

@@ -1,0 +1,163 @@
+"""sigma and sigma' as piecewise polynomials that keep a small relative error next to t = 0, and their 1-D integrals.
+
+All is normalized: a_k(s) / n(s) with n(s)^2 = E[sigma(s Z)^2], b_k(s) / m(s) with m(s)^2 = E[sigma'(s Z)^2].
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+
+from kernelc.fitting.portable import gaussian, legendre_rule
+from kernelc.fitting.proxy import Proxy, make_proxy
+from kernelc.model import ActivationTraits, Breakpoint, Piece
+
+Array = NDArray[np.float64]
+_POINTS = 24
+NODES, WEIGHTS = legendre_rule(_POINTS)
+#: Panels in z: half a wave of h_k for k = 2000 is 0.07 long, and the rule has 24 points.
+_STEP = 0.25
+#: Panels shrink by 4 towards t = 0, so that sigma(s z) / s keeps its digits for small s.
+_GRADES = 8
+_SIZE = 1e-4
+#: log of what is negligible: |sigma(s z)| exp(-z^2/4) against its norm.
+_NEGLIGIBLE = -80.0
+_FOURTH_ROOT = (2.0 * math.pi) ** 0.25
+_HALF_ROOT = math.sqrt(0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledActivation:
+    """sigma (and sigma' where `with_slope`) on [-reach, reach], as polynomials on `proxy`'s panels in t."""
+
+    proxy: Proxy
+    radius: float
+    with_slope: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One norm's normalized coefficients, shape (2, degree + 1) for sigma and sigma', and E[sigma^2], E[sigma'^2]."""
+
+    coefficients: Array
+    moments: Array
+
+
+def scaled_activation(traits: ActivationTraits, high: float) -> ScaledActivation | None:
+    """The polynomials that serve all norms up to `high`; None where sigma reaches too far out for doubles."""
+    radius = _radius(traits, high)
+    if radius is None or radius * high > float(traits.range_limit):
+        return None
+    with_slope = traits.derivative_refused is None
+    graded = replace(traits, pieces=tuple(part for piece in traits.pieces for part in _graded(piece)))
+    proxy = make_proxy(graded, Fraction(1), radius * high, (_SIZE, _SIZE if with_slope else 0.0))
+    return ScaledActivation(proxy, radius, with_slope)
+
+
+def _graded(piece: Piece) -> list[Piece]:
+    """A piece cut at +-4^-k and at 0."""
+    grades = [Fraction(1, 4**k) for k in range(_GRADES + 1)]
+    cuts = sorted([Fraction(0), *grades, *(-g for g in grades)])
+    low = piece.left.upper if piece.left is not None else None
+    high = piece.right.lower if piece.right is not None else None
+    inside = [c for c in cuts if (low is None or low < c) and (high is None or c < high)]
+    ends = [Breakpoint(sympy.Rational(c.numerator, c.denominator), c, c, "smooth") for c in inside]
+    bounds = [piece.left, *ends, piece.right]
+    return [replace(piece, left=a, right=b) for a, b in itertools.pairwise(bounds)]
+
+
+def _radius(traits: ActivationTraits, s: float) -> float | None:
+    """Standard deviations beyond which |sigma(s z)| exp(-z^2/4) is negligible against its norm; None beyond reach."""
+    radius = 13.0
+    for growth in (traits.growth, traits.derivative_growth):
+        if growth is None:
+            continue
+        linear, quadratic = float(growth.linear), float(growth.quadratic)
+        power = float(max(growth.power, Fraction(0)))
+        if quadratic > 0.0 and 4.0 * quadratic * s * s >= 0.9:
+            return None
+        decay = 0.5 - 2.0 * quadratic * s * s
+        # the weighted square peaks where its logarithm's derivative vanishes
+        peak = 2.0 * linear * s / (2.0 * (decay + 0.5))
+        top = 2.0 * linear * s * peak - 0.5 * peak * peak
+        while radius < 60.0:
+            t = s * radius
+            value = 2.0 * quadratic * t * t + 2.0 * linear * t - radius * radius / 2.0 - max(top, 0.0)
+            if value + 2.0 * power * math.log1p(radius) < _NEGLIGIBLE:
+                break
+            radius += 0.5
+        else:
+            return None
+    return radius
+
+
+def evaluate(proxy: Proxy, t: Array, slopes: bool) -> Array:
+    """sigma (or sigma') at any points, shape kept."""
+    flat = t.reshape(-1)
+    index = np.clip(np.searchsorted(proxy.edges, flat, side="right") - 1, 0, len(proxy.edges) - 2)
+    low, high = proxy.edges[index], proxy.edges[index + 1]
+    x = np.clip((2.0 * flat - low - high) / (high - low), -1.0, 1.0)
+    table = proxy.slopes if slopes else proxy.values
+    return _clenshaw(np.ascontiguousarray(table.T), index, x).reshape(t.shape)
+
+
+def on_panels(proxy: Proxy, middle: Array, t: Array, slopes: bool) -> Array:
+    """The same for t of shape (panels, points), each row inside the proxy's panel that holds middle[i]."""
+    index = np.clip(np.searchsorted(proxy.edges, middle, side="right") - 1, 0, len(proxy.edges) - 2)
+    low, high = proxy.edges[index, None], proxy.edges[index + 1, None]
+    x = np.clip((2.0 * t - low - high) / (high - low), -1.0, 1.0)
+    table = proxy.slopes if slopes else proxy.values
+    return _clenshaw(np.ascontiguousarray(table.T)[:, :, None], index, x)
+
+
+def _clenshaw(columns: Array, index: NDArray[np.intp], x: Array) -> Array:
+    """sum_k columns[k][index] T_k(x), in place."""
+    twice = 2.0 * x
+    first, second, spare = np.zeros_like(x), np.zeros_like(x), np.empty_like(x)
+    for k in range(len(columns) - 1, 0, -1):
+        np.multiply(twice, first, out=spare)
+        spare -= second
+        spare += columns[k][index]
+        first, second, spare = spare, first, second
+    np.multiply(x, first, out=spare)
+    spare -= second
+    spare += columns[0][index]
+    return spare
+
+
+def line_panels(activation: ScaledActivation, s: float) -> tuple[Array, Array]:
+    """Left and right ends of panels in z that resolve sigma(s z) and the Hermite functions."""
+    radius = activation.radius
+    cuts = activation.proxy.edges / s
+    grid = np.arange(-math.ceil(radius / _STEP), math.ceil(radius / _STEP) + 1) * _STEP
+    edges = np.unique(np.concatenate([grid, cuts[np.abs(cuts) < radius]]))
+    edges = edges[np.abs(edges) <= radius]
+    return edges[:-1], edges[1:]
+
+
+def profile(activation: ScaledActivation, s: float, degree: int) -> Profile:
+    """a_k(s), b_k(s) for k <= degree and the moments, by one rule of Gauss and Legendre on `line_panels`."""
+    left, right = line_panels(activation, s)
+    half, middle = 0.5 * (right - left), 0.5 * (right + left)
+    z = middle[:, None] + half[:, None] * NODES
+    weight = (half[:, None] * WEIGHTS).reshape(-1)
+    which = (False, True) if activation.with_slope else (False,)
+    values = [on_panels(activation.proxy, s * middle, s * z, slopes).reshape(-1) for slopes in which]
+    flat = z.reshape(-1)
+    # sqrt(phi), which both h_k and sigma are weighted with: nothing overflows
+    root = gaussian(flat * _HALF_ROOT) * (2.0 * math.pi) ** 0.5 / _FOURTH_ROOT
+    moments = np.array([np.sum(weight * (v * root) ** 2) for v in values])
+    weighted = [v * root * weight / np.sqrt(m) for v, m in zip(values, moments, strict=True)]
+    found = np.empty((len(values), degree + 1))
+    before, now = np.zeros_like(flat), root
+    for k in range(degree + 1):
+        for row, w in zip(found, weighted, strict=True):
+            row[k] = np.sum(w * now)
+        before, now = now, (flat * now - np.sqrt(float(k)) * before) / np.sqrt(k + 1.0)
+    return Profile(found, moments)

@@ -1,0 +1,255 @@
+"""Tables for a range of norms: how many points they need, the tables, and their comparison with other roads.
+
+Everything here is fitted in doubles and compared, not proved: the error is an estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from flint import ctx
+from numpy.typing import NDArray
+
+from kernelc.errors import UnsupportedError
+from kernelc.fitting.chebyshev import angles
+from kernelc.fitting.norms.activation import ScaledActivation, profile, scaled_activation
+from kernelc.fitting.norms.check import compared, largest_difference
+from kernelc.fitting.norms.grid import NormMap, along_first, norm_map, norm_transform
+from kernelc.fitting.norms.samples import PairSampler
+from kernelc.fitting.norms.tensor import full_tensor, layer_count, sampled, theta_coefficients, truncated
+from kernelc.model import ActivationTraits, HermiteExpansion, NormFit, NormTail
+from kernelc.program import NormMoment, NormProgram, NormTensor, Parity
+
+Array = NDArray[np.float64]
+Report = Callable[[str], None]
+
+#: The tables are emitted where their estimated error, relative to the square root of both moments, is below this.
+ACCEPTED = 1e-10
+#: Degree of a_k(s) that is tabulated, at least.
+HERMITE_DEGREE = 64
+_COUNTS = (24, 32, 40, 48, 64, 80, 96, 128)
+_DEGREES = (24, 32, 40, 48, 64, 96)
+_PROBE_DEGREE = 200
+_SETTLED = 2e-14
+#: x = log(s + 1/4) reaches the norm 0 with the points that [1/4, 4] alone would take.
+_SHIFT = 0.25
+#: Room above the declared range: rounded norms, and layers whose variance grows.
+_ROOM = 1.25
+_TAIL_POINTS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class _Scales:
+    """The map, the powers of s that the moments of sigma and sigma' vanish with, and the norms of the grid."""
+
+    map: NormMap
+    powers: tuple[int, ...]
+    points: Array
+
+
+def fit_norms(
+    traits: ActivationTraits,
+    expansion: HermiteExpansion,
+    variance: float,
+    norms: tuple[float, float],
+    degree: int,
+    report: Report = lambda message: None,
+) -> NormFit:
+    """The tables for all norms s = sqrt(E[u^2]) in `norms` (and beyond, where that costs nothing).
+
+    `degree`: a_k(s) is tabulated up to it, and to 64. `expansion` at `variance` is one of the roads that the
+    tables are compared with. Where there are no tables the reason says why.
+    """
+    if traits.homogeneous_degree is not None:
+        return _none(norms, "sigma is homogeneous: one kernel serves every norm")
+    try:
+        activation = scaled_activation(traits, norms[1] * _ROOM)
+    except UnsupportedError as error:
+        return _none(norms, str(error))
+    if activation is None:
+        return _none(norms, f"sigma(s Z)^2 reaches too far out at norm {norms[1]:g} to be integrated in doubles")
+    report("tabulating the Hermite coefficients against the norm")
+    last = max(degree, HERMITE_DEGREE)
+    centred = all(float(point) == 0.0 for point in traits.breakpoints)
+    scales = _scales(traits, activation, norms, last, centred)
+    if scales is None:
+        return _none(norms, "its Hermite coefficients vary too fast with the norm to be tabulated")
+    program = _one_dimensional(activation, scales, _served(traits, scales.map), last)
+    if not centred:
+        reason = "a breakpoint of sigma is not at 0: no table in (s1, s2, theta) is smooth there"
+        return _finished(traits, activation, expansion, variance, norms, program, 0.0, reason)
+    report("tabulating the kernel against two norms and the angle")
+    found = _tensors(traits, activation, scales)
+    if found is None:
+        reason = "the kernel varies too fast with the angle to be tabulated"
+        return _finished(traits, activation, expansion, variance, norms, program, 0.0, reason)
+    tensors, dropped = found
+    program = NormProgram(
+        program.norms,
+        program.shift,
+        program.stretch,
+        program.offset,
+        program.moment,
+        program.slope_moment,
+        program.hermite,
+        tensors[0],
+        tensors[1] if len(tensors) > 1 else None,
+    )
+    report("comparing the tables with other roads")
+    return _finished(traits, activation, expansion, variance, norms, program, dropped, None)
+
+
+def _none(norms: tuple[float, float], reason: str) -> NormFit:
+    return NormFit(norms, None, None, reason, 0, 0, ())
+
+
+def _served(traits: ActivationTraits, chosen: NormMap) -> tuple[float, float]:
+    """The range of norms, with 0 where the limit there is the value there."""
+    jumps = any(float(p) == 0.0 and p.kind not in ("kink", "smooth") for p in traits.breakpoints)
+    low = float(np.finfo(np.float64).tiny) if chosen.low == 0.0 and jumps else chosen.low
+    return low, chosen.high
+
+
+def _scales(
+    traits: ActivationTraits, activation: ScaledActivation, norms: tuple[float, float], last: int, centred: bool
+) -> _Scales | None:
+    """The first map and the fewest norms on which all that depends on one norm is resolved."""
+    high = norms[1] * _ROOM
+    for chosen in (norm_map(0.0, high, _SHIFT), norm_map(norms[0] / _ROOM, high, 0.0)):
+        for count in _COUNTS:
+            points = chosen.points(count)
+            profiles = [profile(activation, float(s), _PROBE_DEGREE if centred else last + 1) for s in points]
+            moments = np.array([p.moments for p in profiles])
+            if not bool(np.all(np.isfinite(moments) & (moments > 0.0))):
+                break
+            powers = _powers(points, moments) if chosen.low == 0.0 else (0,) * moments.shape[1]
+            if powers is None:
+                break
+            values = np.array([p.coefficients for p in profiles])
+            # the sum over k is what T inherits; single coefficients where T is not tabulated
+            table = along_first(norm_transform(count), values if centred else values[:, :1, : last + 1])
+            sizes = np.sqrt(np.sum(table * table, axis=2)) if centred else np.max(np.abs(table), axis=2)
+            logs = along_first(norm_transform(count), _log_moments(points, moments, powers))
+            if float(np.max(sizes[-3:])) <= _SETTLED and float(np.max(np.abs(logs[-3:]))) <= 10 * _SETTLED:
+                return _Scales(chosen, powers, points)
+    return None
+
+
+def _powers(points: Array, moments: Array) -> tuple[int, ...] | None:
+    """p with E[f(s Z)^2] ~ s^(2 p) as s -> 0, None where it is no whole number."""
+    ratio = np.log(moments[-1] / moments[-2]) / (2.0 * np.log(points[-1] / points[-2]))
+    whole = np.rint(ratio)
+    return tuple(int(p) for p in whole) if bool(np.all(np.abs(ratio - whole) < 0.02)) else None
+
+
+def _log_moments(points: Array, moments: Array, powers: tuple[int, ...]) -> Array:
+    """log(E[f(s Z)^2] / s^(2 p)), by balls."""
+    scaled = moments / points[:, None] ** (2 * np.array(powers))
+    return _logarithms(scaled)
+
+
+def _logarithms(values: Array) -> Array:
+    mapped = norm_map(1.0, 2.0, 0.0)
+    flat = NormMap(mapped.low, mapped.high, 0.0, 1.0, 0.0).variable(values.reshape(-1))
+    return flat.reshape(values.shape)
+
+
+def _one_dimensional(
+    activation: ScaledActivation, scales: _Scales, served: tuple[float, float], last: int
+) -> NormProgram:
+    """The tables of what depends on one norm: moments and Hermite coefficients."""
+    profiles = [profile(activation, float(s), last) for s in scales.points]
+    transform = norm_transform(len(scales.points))
+    moments = np.array([p.moments for p in profiles])
+    logs = along_first(transform, _log_moments(scales.points, moments, scales.powers))
+    hermite = along_first(transform, np.array([p.coefficients[0] for p in profiles]))
+    columns = [NormMoment(p, _rounded(logs[:, j], 1e-16, 17)) for j, p in enumerate(scales.powers)]
+    return NormProgram(
+        served,
+        scales.map.shift,
+        scales.map.stretch,
+        scales.map.offset,
+        columns[0],
+        columns[1] if len(columns) > 1 else None,
+        tuple(_rounded(column, 2e-15, 16) for column in hermite.T),
+        None,
+        None,
+    )
+
+
+def _rounded(column: Array, unit: float, decimals: int) -> tuple[float, ...]:
+    """Without what lies below `unit` at the end, each rounded to a few digits more than count."""
+    large = np.flatnonzero(np.abs(column) > unit)
+    length = int(large[-1]) + 1 if len(large) else 1
+    return tuple(round(float(v), decimals) for v in column[:length])
+
+
+def _tensors(
+    traits: ActivationTraits, activation: ScaledActivation, scales: _Scales
+) -> tuple[list[NormTensor], float] | None:
+    """T's and Tdot's tables and what was dropped of them; None where no degree in theta suffices."""
+    points = scales.points
+    probe = PairSampler(activation, points[[0, len(points) // 2, -1]], traits.parity)
+    degree = next((d for d in _DEGREES if _settled(probe, d)), None)
+    if degree is None:
+        return None
+    values = sampled(PairSampler(activation, points, traits.parity), degree)
+    mirrored: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
+    parities = (traits.parity, mirrored[traits.parity])
+    tensors, dropped = [], 0.0
+    for kernel, parity in zip(values, parities, strict=False):
+        tensor, lost = truncated(full_tensor(kernel), parity)
+        tensors.append(tensor)
+        dropped = max(dropped, lost)
+    return tensors, dropped
+
+
+def _settled(probe: PairSampler, degree: int) -> bool:
+    values = np.array([probe(x) for x in angles(0.0, float(np.pi), degree)])
+    return float(np.max(np.abs(theta_coefficients(values)[-4:]))) <= 2 * _SETTLED
+
+
+def _finished(
+    traits: ActivationTraits,
+    activation: ScaledActivation,
+    expansion: HermiteExpansion,
+    variance: float,
+    norms: tuple[float, float],
+    program: NormProgram,
+    dropped: float,
+    reason: str | None,
+) -> NormFit:
+    """Compared with the balls at the compiled variance and, where there are tables of T, with double integrals."""
+    with ctx.workprec(expansion.precision):
+        error = largest_difference(program, expansion, variance)
+    checks = len(program.hermite)
+    if reason is None:
+        found, count = compared(traits, activation, program, norms)
+        error, checks = max(error, found, dropped), checks + count
+    if not error <= ACCEPTED:
+        return _none(norms, f"the tables differ by {error:.0e} from other roads, more than {ACCEPTED:.0e}")
+    count = sum(layer_count(t) for t in (program.dual, program.dual_dot) if t is not None)
+    return NormFit(norms, program, _rounded_up(error), reason, count, checks, _tails(activation, norms, expansion))
+
+
+def _rounded_up(error: float) -> float:
+    """To one digit, upwards: what is stated does not hang on last bits."""
+    digits, exponent = f"{max(error, 1e-14):.6e}".split("e")
+    return float(f"{math.ceil(float(digits))}e{exponent}")
+
+
+def _tails(
+    activation: ScaledActivation, norms: tuple[float, float], expansion: HermiteExpansion
+) -> tuple[NormTail, ...]:
+    """The kept power series' part left out, relative to the moment, at norms of the declared range."""
+    degree = len(expansion.kappa.coefficients) - 1
+    steps = norm_map(norms[0], norms[1], 0.0)
+    found = []
+    for s in [norms[0], *reversed(steps.points(_TAIL_POINTS - 2).tolist()), norms[1]]:
+        squares = profile(activation, s, degree).coefficients ** 2
+        tails = [max(float(1.0 - np.sum(row)), 0.0) for row in squares]
+        found.append(NormTail(s, *tails) if len(tails) > 1 else NormTail(s, tails[0], None))
+    return tuple(found)

@@ -1,0 +1,121 @@
+"""The tables against other roads: certified balls at the compiled variance, adaptive double integrals elsewhere."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+from flint import arb
+from numpy.typing import NDArray
+
+from kernelc.fitting.norms.activation import ScaledActivation
+from kernelc.fitting.norms.grid import NormMap, chebyshev_rows
+from kernelc.fitting.norms.tensor import dense
+from kernelc.fitting.proxy import Proxy, make_proxy
+from kernelc.fitting.quadrature import PairIntegral
+from kernelc.model import ActivationTraits, HermiteExpansion
+from kernelc.program import NormMoment, NormProgram, NormTensor
+
+Array = NDArray[np.float64]
+#: Places in the declared range (0: low, 1: high, in its logarithm) and angles at which the tables are compared:
+#: ends, equal norms, near and nearly opposite pairs, and the middle.
+_CHECKS = (
+    (0.0, 0.0, 0.0),
+    (1.0, 1.0, 0.0),
+    (0.0, 1.0, 0.0),
+    (1.0, 1.0, 0.0007),
+    (0.83, 0.81, 0.006),
+    (0.37, 0.37, 0.021),
+    (0.93, 0.12, 0.055),
+    (0.0, 1.0, 0.19),
+    (0.71, 0.33, 0.43),
+    (0.97, 0.99, 0.77),
+    (0.05, 0.62, 1.13),
+    (0.49, 0.52, 1.571),
+    (1.0, 0.0, 2.03),
+    (0.88, 0.76, 2.61),
+    (0.21, 0.94, 2.93),
+    (1.0, 1.0, 3.1),
+    (0.59, 0.57, 3.139),
+)
+
+
+def _map(program: NormProgram) -> NormMap:
+    return NormMap(program.norms[0], program.norms[1], program.shift, program.stretch, program.offset)
+
+
+def moment(table: NormMoment, s: float, x: float) -> float:
+    """E[f(s Z)^2] as the emitted code computes it up to rounding."""
+    logarithm = float(np.polynomial.chebyshev.chebval(x, np.array(table.coefficients)))
+    return float(s ** (2 * table.power) * arb(logarithm).exp().mid())
+
+
+def _normalized(tensor: NormTensor, count: int, x: Array, theta: float) -> float:
+    rows = chebyshev_rows(x, count)
+    terms = np.array([np.sum(layer * rows[0][:, None] * rows[1]) for layer in dense(tensor, count)])
+    start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[tensor.parity]
+    series = np.zeros(start + step * len(terms))
+    series[start::step] = terms
+    return float(np.polynomial.chebyshev.chebval(2.0 * theta / np.pi - 1.0, series))
+
+
+def largest_difference(program: NormProgram, expansion: HermiteExpansion, variance: float) -> float:
+    """Moments and a_k at the compiled variance against certified balls, relative to the root of the moment.
+
+    0 where the compiled variance is outside the tables. The caller has set the working precision.
+    """
+    s = float(np.sqrt(variance))
+    if not program.norms[0] <= s <= program.norms[1]:
+        return 0.0
+    x = _map(program).variable(np.array([s]))
+    size = moment(program.moment, s, float(x[0]))
+    exact = float(expansion.kappa.moment.mid())
+    worst = abs(size / exact - 1.0)
+    if program.slope_moment is not None and expansion.kappa_dot is not None:
+        slope = float(expansion.kappa_dot.moment.mid())
+        worst = max(worst, abs(moment(program.slope_moment, s, float(x[0])) / slope - 1.0))
+    for column, ball in zip(program.hermite, expansion.hermite, strict=False):
+        value = float(np.polynomial.chebyshev.chebval(float(x[0]), np.array(column)))
+        worst = max(worst, abs(value - float((ball / expansion.kappa.moment.sqrt()).mid())))
+    return worst
+
+
+def compared(
+    traits: ActivationTraits, activation: ScaledActivation, program: NormProgram, norms: tuple[float, float]
+) -> tuple[float, int]:
+    """(largest difference, how many) of T and Tdot from adaptive double integrals, relative to both moments' roots."""
+    assert program.dual is not None
+    sizes = (1e-4, 1e-4 if activation.with_slope else 0.0)
+    proxy = make_proxy(traits, Fraction(1), activation.radius * norms[1], sizes)
+    tensors = [t for t in (program.dual, program.dual_dot) if t is not None]
+    count = max(len(layer) for tensor in tensors for layer in tensor.layers)
+    moments = [m for m in (program.moment, program.slope_moment) if m is not None]
+    low, high = arb(norms[0]).log(), arb(norms[1]).log()
+    worst, done = 0.0, 0
+    for first, second, theta in _CHECKS:
+        s = np.array([float((low + (high - low) * arb(u)).exp().mid()) for u in (first, second)])
+        x = _map(program).variable(s)
+        scale = [float(np.sqrt(moment(m, s[0], x[0]) * moment(m, s[1], x[1]))) for m in moments]
+        sizes_two = np.array([scale[0], scale[1] if len(scale) > 1 else np.inf])
+        left = _scaled(proxy, float(s[0]), activation.radius)
+        right = left if s[1] == s[0] else _scaled(proxy, float(s[1]), activation.radius)
+        pair = PairIntegral(left, sizes_two, right)
+        exact = pair(theta)
+        for index, tensor in enumerate(tensors):
+            value = _normalized(tensor, count, x, theta)
+            worst, done = max(worst, abs(value - exact[index] / scale[index])), done + 1
+    return worst, done
+
+
+def _scaled(proxy: Proxy, s: float, radius: float) -> Proxy:
+    """sigma(s z) as a function of z in [-radius, radius], or a panel beyond."""
+    edges = proxy.edges / s
+    inside = np.flatnonzero((edges > -radius) & (edges < radius))
+    first, last = max(int(inside[0]) - 1, 0), min(int(inside[-1]) + 1, len(edges) - 1)
+    kept = edges[first : last + 1]
+    # cells of at most two standard deviations: the Gaussian must be resolved too
+    grid = np.arange(-math.ceil(radius / 2), math.ceil(radius / 2) + 1) * 2.0
+    cuts = np.concatenate([proxy.cuts / s, grid])
+    cuts = np.unique(np.concatenate([kept[[0, -1]], cuts[(cuts > kept[0]) & (cuts < kept[-1])]]))
+    return Proxy(kept, proxy.values[first:last], proxy.slopes[first:last], proxy.breaks / s, cuts, proxy.singular)

@@ -1,0 +1,158 @@
+"""C(s1, s2, theta) = T / (n(s1) n(s2)) and its slope's twin, for all pairs of norms of a grid at once.
+
+Where the power series in rho of the kept degree has converged it is summed. Near theta = 0 and pi,
+
+    T(s1, s2, theta) = int sigma(s1 z) phi(z) g(s2, z) dz,   g(s2, z) = E[sigma(s2 (z cos theta + y sin theta))]
+
+with g from one inner rule of Gauss and Legendre on panels cut at the edges of sigma's own panels. The outer
+panels are common to all norms, so a breakpoint of sigma must be at 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelc.fitting.norms.activation import ScaledActivation, evaluate, on_panels, profile
+from kernelc.fitting.portable import cosine_sine, gaussian, legendre_rule
+
+Array = NDArray[np.float64]
+#: What the power series may leave out, of the value at rho = 1.
+_LEFT_OUT = 2e-15
+#: Where a power of rho no longer matters, and where 1 - sum a_k^2 is rounding alone.
+_VANISHED = 1e-18
+_RESOLVED = 4e-15
+_SHORT, _LONG = 500, 4000
+_OUTER_NODES, _OUTER_WEIGHTS = legendre_rule(16)
+_INNER_NODES, _INNER_WEIGHTS = legendre_rule(14)
+#: Cuts of the inner Gaussian, in standard deviations.
+_SPLITS = np.array([-8.6, -4.0, 0.0, 4.0, 8.6])
+_CHUNK = 20_000
+
+
+class PairSampler:
+    """theta -> array (kernels, n, n) of the normalized T and (with a slope) Tdot between the norms `s` (n,)."""
+
+    def __init__(self, activation: ScaledActivation, s: Array, parity: str) -> None:
+        self._activation = activation
+        self._s = s
+        self._parity = parity
+        profiles = [profile(activation, float(v), _SHORT) for v in s]
+        short = np.array([p.coefficients for p in profiles])
+        if float(_tails(short).max()) > _RESOLVED:
+            profiles = [profile(activation, float(v), _LONG) for v in s]
+        #: (n, kernels, degree + 1) and (n, kernels)
+        self.coefficients = np.array([p.coefficients for p in profiles])
+        self.moments = np.array([p.moments for p in profiles])
+        degree = self.coefficients.shape[2] - 1
+        tail = float(_tails(self.coefficients).max())
+        # Rounded, so that a last bit of the power function decides nothing.
+        self._reach = 1.0 if tail <= _RESOLVED else round((_LEFT_OUT / tail) ** (1.0 / degree), 6)
+        self._known: dict[float, Array] = {}
+
+    def __call__(self, theta: float) -> Array:
+        """The values at one theta in [0, pi], remembered."""
+        if theta > np.pi / 2 and self._parity != "none":
+            # sigma even: T even, Tdot odd in rho; sigma odd: the other way round
+            sign = 1.0 if self._parity == "even" else -1.0
+            values: Array = self(float(np.pi - theta)) * np.array([sign, -sign])[: self.moments.shape[1], None, None]
+            return values
+        if theta not in self._known:
+            self._known[theta] = self.by_series(theta) if self.covers(theta) else self.by_quadrature(theta)
+        return self._known[theta]
+
+    def covers(self, theta: float) -> bool:
+        """Whether the power series is exact to double precision at theta."""
+        return bool(abs(cosine_sine(theta)[0]) <= self._reach)
+
+    def by_series(self, theta: float) -> Array:
+        """The power series."""
+        rho = cosine_sine(theta)[0]
+        count, kernels, length = self.coefficients.shape
+        result, power = np.zeros((kernels, count, count)), 1.0
+        for k in range(length):
+            column = self.coefficients[:, :, k].T
+            result += (power * column[:, :, None]) * column[:, None, :]
+            power *= rho
+            if abs(power) < _VANISHED:
+                break
+        return result
+
+    def by_quadrature(self, theta: float) -> Array:
+        """The double integral, for theta near 0 or pi."""
+        mirrored = theta > np.pi / 2
+        angle = float(np.pi) - theta if mirrored else theta
+        left, right = self._outer_panels(angle)
+        half, middle = 0.5 * (right - left), 0.5 * (right + left)
+        z = (middle[:, None] + half[:, None] * _OUTER_NODES).reshape(-1)
+        weight = (half[:, None] * _OUTER_WEIGHTS).reshape(-1) * gaussian(z)
+        side = -1.0 if mirrored else 1.0
+        kernels = self.moments.shape[1]
+        outer = np.empty((kernels, len(self._s), z.size))
+        inner = np.empty_like(outer)
+        for i, s in enumerate(self._s.tolist()):
+            for j in range(kernels):
+                outer[j, i] = evaluate(self._activation.proxy, s * z, bool(j)) * weight
+            inner[:, i] = self._inner(s, side * z, angle)
+        scale = 1.0 / np.sqrt(self.moments.T)
+        result = np.array([_product(outer[j], inner[j]) for j in range(kernels)])
+        normalized: Array = result * scale[:, :, None] * scale[:, None, :]
+        return normalized
+
+    def _outer_panels(self, angle: float) -> tuple[Array, Array]:
+        """Panels in z for every norm: sigma's own at the largest norm, and the scale of theta about 0."""
+        radius, high = self._activation.radius, float(self._s.max())
+        cuts = self._activation.proxy.edges / high
+        steps = np.arange(1, 10) * angle
+        grid = np.arange(-int(2 * radius), int(2 * radius) + 1) * 0.5
+        edges = np.unique(np.concatenate([grid, cuts, steps, -steps, [-radius, radius]]))
+        edges = edges[np.abs(edges) <= radius]
+        keep = np.concatenate([[True], np.diff(edges) > 1e-12])
+        edges = edges[keep]
+        return edges[:-1], edges[1:]
+
+    def _inner(self, s: float, z: Array, angle: float) -> Array:
+        """g(s, z) for sigma and sigma', shape (kernels, len(z))."""
+        proxy, kernels = self._activation.proxy, self.moments.shape[1]
+        if angle == 0.0:
+            return np.array([evaluate(proxy, s * z, bool(j)) for j in range(kernels)])
+        cosine, sine = cosine_sine(angle)
+        found = np.zeros((kernels, z.size))
+        middle = z * cosine
+        starts, ends, owners = _inner_panels(proxy.edges / s, middle, sine)
+        half, centre = 0.5 * (ends - starts), 0.5 * (ends + starts)
+        for first in range(0, len(starts), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            v = centre[part, None] + half[part, None] * _INNER_NODES
+            density = gaussian((v - middle[owners[part], None]) / sine) * (half[part, None] * _INNER_WEIGHTS / sine)
+            for j in range(kernels):
+                sums = np.sum(on_panels(proxy, s * centre[part], s * v, bool(j)) * density, axis=1)
+                found[j] += np.bincount(owners[part], sums, z.size)
+        return found
+
+
+def _tails(coefficients: Array) -> Array:
+    """1 - sum of squares, at least 0, of normalized coefficients."""
+    result: Array = np.maximum(1.0 - np.sum(coefficients * coefficients, axis=2), 0.0)
+    return result
+
+
+def _product(first: Array, second: Array) -> Array:
+    """first @ second.T for long rows, summed in one fixed order."""
+    return np.array([[np.sum(row * other) for other in second] for row in first])
+
+
+def _inner_panels(edges: Array, middle: Array, sine: float) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Panels (start, end, owner) of the windows about `middle`, cut at `edges` and at the Gaussian's own scale."""
+    low, high = middle + _SPLITS[0] * sine, middle + _SPLITS[-1] * sine
+    low, high = np.maximum(low, edges[0]), np.minimum(high, edges[-1])
+    own = np.clip(middle[:, None] + _SPLITS * sine, edges[0], edges[-1])
+    first, last = np.searchsorted(edges, low, side="right"), np.searchsorted(edges, high, side="left")
+    most = max(int(np.max(last - first)), 0)
+    index = first[:, None] + np.arange(most)
+    inner = np.where(index < last[:, None], edges[np.minimum(index, len(edges) - 1)], high[:, None])
+    cuts = np.sort(np.concatenate([own, inner], axis=1), axis=1)
+    starts, ends = cuts[:, :-1].reshape(-1), cuts[:, 1:].reshape(-1)
+    owners = np.repeat(np.arange(len(middle)), cuts.shape[1] - 1)
+    keep = ends > starts
+    return starts[keep], ends[keep], owners[keep]
