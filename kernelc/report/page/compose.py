@@ -125,7 +125,7 @@ def _norms_text(certificate: Mapping[str, Any]) -> str:
     if served is not None:
         return (
             f"The bounds hold for rows of squared norm {variance}. Rows with norms from {served[0]:g} to {served[1]:g} "
-            "are served by tables whose error is an estimate; others are refused with a message that says what would do."
+            "are served by tables whose error is an estimate; others are refused, and told what would do."
         )
     if certificate.get("closed_form"):
         return (
