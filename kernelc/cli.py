@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import importlib.util
 import math
 import os
 import sys
@@ -247,6 +248,73 @@ def _report_page(certificate: Mapping[str, Any], name: str, output: Path | None,
     click.echo(f"written: {path}")
     if open_ and click.launch(path.resolve().as_uri()) != 0:
         click.echo("no browser could be started; open the file by hand", err=True)
+
+
+@command_line.command("plan")
+@click.argument("name")
+@click.option("--dim", type=int, required=True, help="Columns of the inputs.")
+@click.option("--features", type=int, help="How many features.")
+@click.option("--epsilon", type=float, help="The relative error that chooses how many.")
+@click.option("--kernel", type=click.Choice(["ntk", "nngp"]), default="ntk", show_default=True)
+@click.option("--depth", type=int, default=1, show_default=True, help="Hidden layers.")
+@click.option(
+    "--sketch",
+    type=click.Choice(["auto", "zonal", "polysketch", "tensorsketch"]),
+    default="auto",
+    show_default=True,
+    help="Kind of random features.",
+)
+@click.option("--pairs", type=click.Choice(["unknown", "isotropic"]), default="unknown", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@_out_option
+def plan_command(
+    name: str,
+    dim: int,
+    features: int | None,
+    epsilon: float | None,
+    kernel: str,
+    depth: int,
+    sketch: str,
+    pairs: str,
+    seed: int,
+    as_json: bool,
+    out: Path,
+) -> int:
+    """Plan random features of the compiled kernel NAME: which sketch, which degrees, and the error to expect."""
+    if (features is None) == (epsilon is None):
+        raise InputError("give either --features M or --epsilon E: the number of features, or the error to reach")
+    module = _load_module(out, name)
+    try:
+        plan = module.plan(
+            dim,
+            features=features,
+            epsilon=epsilon,
+            kernel=kernel,
+            depth=depth,
+            sketch=sketch,
+            pairs=pairs,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    click.echo(plan.json() if as_json else str(plan), nl=not as_json)
+    return DONE
+
+
+def _load_module(out: Path, name: str) -> Any:
+    """The compiled package out/name, imported from its folder."""
+    certificate_text(out, name)
+    folder = (out / name).resolve()
+    spec = importlib.util.spec_from_file_location(
+        f"_kernelc_planned_{name}", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None or not (folder / "_plan.py").is_file():
+        raise InputError(f"{folder} has no planner; compile {name} again")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @command_line.command("check")

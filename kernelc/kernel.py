@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kernelc.backends.numpy.planning import plan_features
+from kernelc.backends.numpy.runtime._plan import Plan
 from kernelc.certificate import activation_curve
+from kernelc.errors import InputError
 from kernelc.model import ActivationCurve, Ball, EmittedModule
 from kernelc.report import page, render
 from kernelc.writer import check_target, write
@@ -45,6 +48,43 @@ class Kernel:
         """The derived closed form as the certificate states it, None where there is none."""
         form: Mapping[str, Any] | None = self.certificate.get("closed_form")
         return form
+
+    def plan(
+        self,
+        dim: int,
+        *,
+        features: int | None = None,
+        epsilon: float | None = None,
+        kernel: str = "ntk",
+        depth: int = 1,
+        sketch: str = "auto",
+        seed: int = 0,
+        pairs: str = "unknown",
+        norms: tuple[float, float] | None = None,
+    ) -> Plan:
+        """The feature map for rows of `dim` columns, and the error to expect: as the written module's `plan`.
+
+        Give `features`, or `epsilon`, the relative error that chooses them. The plan is data (JSON-ready) that
+        reads as text.
+
+        Raises:
+            InputError: naming the argument that cannot be met.
+        """
+        try:
+            return plan_features(
+                self.module.files,
+                dim,
+                features=features,
+                epsilon=epsilon,
+                kernel=kernel,
+                depth=depth,
+                sketch=sketch,
+                seed=seed,
+                pairs=pairs,
+                norm_range=norms,
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from error
 
     def report(self, format: str = "text") -> str:
         """The truncation error report; `format` is "text", "json", or "html" (one self-contained page).

@@ -228,12 +228,14 @@ def plan(
     sketch: str = "auto",
     seed: SupportsIndex = 0,
     pairs: str = "unknown",
+    norms: tuple[float, float] | None = None,
 ) -> Plan:
     """What `features` would do with rows of `dim` columns, and the error to expect: data that reads as text.
 
     Args:
         features: how many (4096 where `epsilon` is None), or epsilon: the relative error that chooses them.
-        pairs: "unknown" or "isotropic" data; the other arguments are those of `features`.
+        pairs: "unknown" or "isotropic" data. norms: (low, high) of the inputs, where it matters.
+        The other arguments are those of `features`.
 
     Raises:
         RefusedError: for the NTK, where sigma' is not square integrable.
@@ -250,6 +252,7 @@ def plan(
         sketch=sketch,
         seed=seed,
         pairs=pairs,
+        norm_range=norms,
     )
 ''')
 

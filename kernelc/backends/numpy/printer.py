@@ -26,11 +26,15 @@ RUNTIME_FILES = (
     "_norms.py",
     "_pairs.py",
     "_plan.py",
+    "_polysketch.py",
+    "_powers.py",
     "_radial.py",
     "_rows.py",
+    "_tensorsketch.py",
     "_tiles.py",
     "_transforms.py",
     "_zonal.py",
+    "_zonal_plan.py",
 )
 
 

@@ -21,8 +21,10 @@ from ._inputs import DoubleArray, FloatArray, as_depth
 from ._norms import NormTables
 from ._pairs import sample_pairs
 from ._plan import SKETCHES, Plan, Planned, Request, make_plan
+from ._powers import PowerMap
 from ._radial import RadialSeries, radial_series
 from ._rows import CountSketch, DenseRows, RowSource, as_row_source, unit_rows
+from ._zonal import ZonalMap
 
 DEFAULT_FEATURES = 4096
 #: Rows a tile: with the columns of a tile they stay in a second-level cache. Every tile is filled up to this many
@@ -107,6 +109,7 @@ class FeatureSketch:
         draws: "auto", or "independent" directions (for which the variance formula is exact).
         normalise: scale each row of the sketched block to its exact length (less error; a bias of the size of the
             variance, far below the error itself).
+        norms: (low, high), the norms of the inputs where the module has tables over norms; None: their whole range.
         threads: at most this many; None for the cores there are.
 
     Raises:
@@ -128,13 +131,14 @@ class FeatureSketch:
         pairs: str = "unknown",
         draws: str = "auto",
         normalise: bool = True,
+        norms: tuple[float, float] | None = None,
         threads: int | None = None,
     ) -> None:
         self.kernel, self.depth, self.features, self.epsilon = kernel, depth, features, epsilon
         self.seed, self.sketch, self.pairs, self.draws = seed, sketch, pairs, draws
-        self.normalise, self.threads = normalise, threads
+        self.normalise, self.norms, self.threads = normalise, norms, threads
         self._series: RadialSeries = radial_series(
-            self._tables, self._norm_tables, _kernel_name(kernel), as_depth("depth", depth)
+            self._tables, self._norm_tables, _kernel_name(kernel), as_depth("depth", depth), norms
         )
         self._request(1)
         self._planned: Planned | None = None
@@ -221,11 +225,12 @@ class FeatureSketch:
             raise ValueError(f"x: expected {columns} columns as in fit, got {rows.shape[1]}")
         return rows
 
-    def _map(self, dtype: np.dtype[Any]) -> Any:
+    def _map(self, dtype: np.dtype[Any]) -> ZonalMap | PowerMap:
         """The drawn map of one dtype, made once."""
         if dtype.char not in self._maps:
             self._maps[dtype.char] = self._fitted().draw(dtype)
-        return self._maps[dtype.char]
+        drawn: ZonalMap | PowerMap = self._maps[dtype.char]
+        return drawn
 
     def _fill(self, rows: RowSource, out: FloatArray, offset: int = 0) -> None:
         """The features of rows offset.. into out, tile by tile."""
@@ -238,7 +243,15 @@ class FeatureSketch:
 
         _in_threads(work, tiles, out.size, self.threads)
 
-    def _tile(self, drawn: Any, rows: RowSource, offset: int, start: int, stop: int, out: FloatArray) -> None:
+    def _tile(
+        self, drawn: ZonalMap | PowerMap, rows: RowSource, offset: int, start: int, stop: int, out: FloatArray
+    ) -> None:
+        if isinstance(drawn, PowerMap):
+            place = (offset + start, offset + stop)
+            norms = rows.norms(*place)
+            scale = self._series.scales("x", norms, out.dtype)
+            drawn.transform(rows, place, norms, self._series.weights(norms), scale, out[start:stop])
+            return
         unit, norms = self._unit(rows, offset + start, offset + stop)
         scale = self._series.scales("x", norms, out.dtype)
         radial = self._series.weights(norms)
@@ -247,8 +260,8 @@ class FeatureSketch:
             drawn.transform(unit, radial, scale, out[start:stop])
             return
         full = np.empty((TILE_ROWS, out.shape[1]), out.dtype)
-        filled = (np.pad(part, [(0, missing)] + [(0, 0)] * (part.ndim - 1)) for part in (unit, radial, scale))
-        drawn.transform(*filled, full)
+        more = ((0, missing), (0, 0))
+        drawn.transform(np.pad(unit, more), np.pad(radial, more), np.pad(scale, (0, missing)), full)
         out[start:stop] = full[: stop - start]
 
     def _unit(self, rows: RowSource, start: int, stop: int) -> tuple[FloatArray, DoubleArray]:
@@ -334,6 +347,7 @@ def compute_plan(
     sketch: str = "auto",
     seed: SupportsIndex = 0,
     pairs: str = "unknown",
+    norm_range: tuple[float, float] | None = None,
 ) -> Plan:
     """The plan for rows of `dim` columns: what `Sketch(...).fit(x).plan` would say.
 
@@ -342,5 +356,5 @@ def compute_plan(
     """
     if pairs == "sample":
         raise ValueError("pairs: a sample is given to Sketch(pairs='sample').fit(x); here take unknown or isotropic")
-    series = radial_series(tables, norms, _kernel_name(kernel), as_depth("depth", depth))
+    series = radial_series(tables, norms, _kernel_name(kernel), as_depth("depth", depth), norm_range)
     return make_plan(series, make_request(dim, features, epsilon, seed, sketch, "auto", pairs, True), None).plan

@@ -113,8 +113,16 @@ class RadialSeries:
         )
 
 
-def radial_series(tables: KernelTables, norms: NormTables | None, kernel: NetworkKernel, depth: int) -> RadialSeries:
+def radial_series(
+    tables: KernelTables,
+    norms: NormTables | None,
+    kernel: NetworkKernel,
+    depth: int,
+    reach: tuple[float, float] | None = None,
+) -> RadialSeries:
     """The series of the NNGP or NTK of `depth` hidden layers, over a range of norms where there are tables for one.
+
+    `reach`: the norms of the inputs, within that range (None: all of it); the narrower, the smaller the error.
 
     Raises:
         RefusedError: for the NTK where sigma' is not square integrable.
@@ -124,13 +132,24 @@ def radial_series(tables: KernelTables, norms: NormTables | None, kernel: Networ
         raise ValueError(f"kernel: expected 'ntk' or 'nngp', got {kernel!r}")
     slope = derivative(tables).at_one if kernel == "ntk" else 0.0
     if norms is not None and tables.homogeneous_degree is None:
-        return _over_norms(tables, norms, kernel, depth)
+        return _over_norms(tables, norms, kernel, depth, _reach(norms, reach))
     return _at_one_norm(tables, kernel, depth, slope)
 
 
-def _over_norms(tables: KernelTables, norms: NormTables, kernel: NetworkKernel, depth: int) -> RadialSeries:
-    """The series at Chebyshev nodes over the declared range of norms."""
+def _reach(norms: NormTables, reach: tuple[float, float] | None) -> tuple[float, float]:
     low, high = norms.norms
+    if reach is None:
+        return low, high
+    if not low <= reach[0] < reach[1] <= high:
+        raise ValueError(f"norms: expected a range within [{low!r}, {high!r}], that of --norms, got {reach!r}")
+    return reach
+
+
+def _over_norms(
+    tables: KernelTables, norms: NormTables, kernel: NetworkKernel, depth: int, reach: tuple[float, float]
+) -> RadialSeries:
+    """The series at Chebyshev nodes over the norms of the inputs."""
+    low, high = reach
     degree = min(len(norms.hermite) - 1, _LAST_DEGREE)
     nodes = _nodes(low, high, norms.shift)
     rows, slopes, scale = [], [], nodes
