@@ -6,8 +6,8 @@ Exit status: 0 done, 1 a check failed, 2 refused input, 70 a defect of kernelc, 
 from __future__ import annotations
 
 import importlib
-import logging
 import importlib.util
+import logging
 import math
 import os
 import sys
