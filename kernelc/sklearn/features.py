@@ -13,9 +13,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernelc.kernel import Kernel
-from kernelc.loading import Source, source_of
+from kernelc.loading import Source
 from kernelc.sklearn.cloning import KeepsModules
-from kernelc.sklearn.rows import is_zero, scaled, scales_rows
+from kernelc.sklearn.rows import is_zero, scaled, scales_rows, source_for
 
 _MOST_SEED = 2**31 - 1
 _MOST_SKETCHES = 4
@@ -72,7 +72,7 @@ class NeuralKernelFeatures(KeepsModules, ClassNamePrefixFeaturesOutMixin, Transf
         """
         validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32])
         self.seed_ = int(check_random_state(self.random_state).randint(_MOST_SEED))
-        self.source_ = source_of(self.activation, self.parameters)
+        self.source_ = source_for(self.activation, self.parameters, self.depth, self.normalize)
         self._scales = scales_rows(self.source_.module(), self.normalize)
         sketch = self._sketch()
         self._n_features_out = sketch.transform(_probe(self.source_.module(), self.n_features_in_)).shape[1]

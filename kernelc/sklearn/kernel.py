@@ -13,9 +13,8 @@ from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
 import kernelc.kernel
 from kernelc.errors import InputError
-from kernelc.loading import source_of
 from kernelc.sklearn.cloning import KeepsModules
-from kernelc.sklearn.rows import scaled, scales_rows
+from kernelc.sklearn.rows import scaled, scales_rows, source_for
 
 Matrix = NDArray[np.floating[Any]]
 
@@ -109,7 +108,7 @@ class NeuralKernel(KeepsModules, Kernel):  # type: ignore[misc]
         )
 
     def _module(self) -> ModuleType:
-        return source_of(self.activation, self.parameters).module()
+        return source_for(self.activation, self.parameters, self.depth, self.normalize).module()
 
     def _matrix(self, first: Any, second: Any, w_std: float, b_std: float) -> Matrix:
         module = self._module()

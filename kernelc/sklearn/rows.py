@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 from types import ModuleType
 from typing import Any
@@ -12,8 +13,21 @@ from sklearn.utils.extmath import row_norms
 from sklearn.utils.sparsefuncs import inplace_csr_row_scale
 
 from kernelc.errors import InputError
+from kernelc.kernel import Kernel
+from kernelc.loading import Source, source_of
 
 NORMALIZE = ("auto", True, False)
+#: Rows that are all scaled to norm 1 need no tables for other norms, unless deeper layers meet them.
+_ONE_NORM = "9/10,11/10"
+
+
+def source_for(
+    activation: str | Kernel | ModuleType, parameters: Mapping[str, Any] | None, depth: int, normalize: str | bool
+) -> Source:
+    """The compiled package; a formula is compiled for the norms that can be met."""
+    if isinstance(activation, str) and depth == 1 and normalize is not False:
+        return source_of(activation, parameters, norms=_ONE_NORM)
+    return source_of(activation, parameters)
 
 
 def scales_rows(module: ModuleType, normalize: str | bool) -> bool:
