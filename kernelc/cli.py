@@ -78,9 +78,10 @@ class Pipeline(Protocol):
 
     def compile_activation(
         self,
-        expression: str,
+        expression: str | None,
         *,
         name: str,
+        dual: str | None,
         parameters: Mapping[str, str],
         variance: str,
         degree: int | None,
@@ -147,7 +148,8 @@ def command_line(context: click.Context) -> None:
 
 
 @command_line.command("compile", cls=_FormulaCommand)
-@click.argument("expression", metavar="EXPR")
+@click.argument("expression", metavar="EXPR", required=False)
+@click.option("--dual", metavar="KERNEL", help="In place of EXPR: a dual kernel in rho, or in q11, q12, q22.")
 @click.option("--name", help="Name of the kernel and of its module.  [default: EXPR where it is a gallery activation]")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of EXPR; may be repeated.")
 @click.option("--variance", default="1", show_default=True, help="Variance q at which kappa is compiled.")
@@ -167,7 +169,8 @@ def command_line(context: click.Context) -> None:
 @_timeout_option
 @_quiet_option
 def compile_command(
-    expression: str,
+    expression: str | None,
+    dual: str | None,
     name: str | None,
     params: tuple[str, ...],
     variance: str,
@@ -184,8 +187,10 @@ def compile_command(
     """Compile EXPR, a formula such as "t*sigmoid(t)" or the name of a gallery activation, and show its report."""
     if degree is not None and tol is not None:
         raise InputError("--degree and --tol exclude each other: give the degree, or the error that chooses it")
-    formula, parameters = resolve(expression, _parameters(params))
-    kernel_name = name or (expression.strip() if expression.strip() in GALLERY else None)
+    if (expression is None) == (dual is None):
+        raise InputError("give either EXPR, an activation such as 't*sigmoid(t)', or a dual kernel by --dual")
+    kernel_name = name or (expression.strip() if expression is not None and expression.strip() in GALLERY else None)
+    formula, given, parameters = _meant(expression, dual, _parameters(params))
     if kernel_name is None:
         raise InputError("the kernel needs a name: add --name NAME, such as --name my_silu")
     check_target(out, kernel_name, force)
@@ -194,6 +199,7 @@ def compile_command(
         return load_pipeline().compile_activation(
             formula,
             name=kernel_name,
+            dual=given,
             parameters=parameters,
             variance=variance,
             degree=degree,
@@ -379,13 +385,25 @@ def gallery_command(force: bool, out: Path, timeout: float, quiet: bool) -> int:
     return DONE
 
 
+def _meant(
+    expression: str | None, dual: str | None, parameters: Mapping[str, str]
+) -> tuple[str | None, str | None, dict[str, str]]:
+    """The activation or the dual kernel that is meant (the other is None), and the parameters."""
+    if expression is None:
+        return None, dual, dict(parameters)
+    formula, values = resolve(expression, parameters)
+    entry = GALLERY.get(expression.strip())
+    return (None, formula, values) if entry is not None and entry.dual else (formula, None, values)
+
+
 def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress], CompiledKernel]:
-    formula, parameters = resolve(name, {})
+    formula, given, parameters = _meant(name, None, {})
 
     def work(progress: Progress) -> CompiledKernel:
         return load_pipeline().compile_activation(
             formula,
             name=name,
+            dual=given,
             parameters=parameters,
             variance="1",
             degree=None,

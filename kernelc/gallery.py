@@ -1,7 +1,7 @@
 """The gallery: every built-in activation, one entry each.
 
-To add one, add one `GalleryEntry` to `_ENTRIES` and run `kernelc gallery`. The sources named "Table 1" are the
-rows of Table 1 in Han, Zandieh, Lee, Novak, Xiao, Karbasi, "Fast Neural Kernel Embeddings for General
+To add one, add one `GalleryEntry` to `_ENTRIES` and run `kernelc gallery`. Sources "Table 1: ..." name the rows
+of Table 1 in Han, Zandieh, Lee, Novak, Xiao, Karbasi, "Fast Neural Kernel Embeddings for General
 Activations", NeurIPS 2022.
 """
 
@@ -13,52 +13,86 @@ from types import MappingProxyType
 
 from kernelc.errors import InputError
 
-_TABLE = "Table 1"
 _COMMON = "common"
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryEntry:
-    """One built-in activation: a formula in t, and its named parameters with their default values as text."""
+    """One built-in activation: a formula in t, and its named parameters with their default values as text.
+
+    `dual`: the activation is unknown, and the formula is its dual kernel in rho or in q11, q12, q22.
+    """
 
     name: str
     formula: str
     description: str
     source: str
     parameters: tuple[tuple[str, str], ...] = ()
+    dual: bool = False
 
 
 _ENTRIES = (
-    GalleryEntry("rectified_monomial_0", "Heaviside(t)", "step: rectified monomial of degree 0", _TABLE),
-    GalleryEntry("rectified_monomial_1", "t*Heaviside(t)", "ReLU, as the rectified monomial of degree 1", _TABLE),
-    GalleryEntry("rectified_monomial_2", "t**2*Heaviside(t)", "rectified monomial of degree 2", _TABLE),
-    GalleryEntry("rectified_monomial_3", "t**3*Heaviside(t)", "rectified monomial of degree 3", _TABLE),
-    GalleryEntry("erf", "erf(t)", "error function", _TABLE),
     GalleryEntry(
-        "abrelu", "A*Min(t, 0) + B*Max(t, 0)", "ABReLU: slope A below 0, B above", _TABLE, (("A", "-1/4"), ("B", "3/2"))
+        "rectified_monomial_0", "Heaviside(t)", "step: rectified monomial of degree 0", "Table 1: rectified monomials"
     ),
-    GalleryEntry("exp", "exp(A*t)", "exponential", _TABLE, (("A", "1"),)),
-    GalleryEntry("hermite_2", "(t**2 - 1)/sqrt(2)", "normalized Hermite polynomial h_2", _TABLE),
-    GalleryEntry("hermite_3", "(t**3 - 3*t)/sqrt(6)", "normalized Hermite polynomial h_3", _TABLE),
-    GalleryEntry("hermite_4", "(t**4 - 6*t**2 + 3)/sqrt(24)", "normalized Hermite polynomial h_4", _TABLE),
-    GalleryEntry("sin", "sin(A*t + B)", "sine of frequency A and phase B", _TABLE, (("A", "1"), ("B", "1/2"))),
-    GalleryEntry("gaussian", "exp(-A*t**2)", "Gaussian bump", _TABLE, (("A", "1"),)),
-    GalleryEntry("gelu", "t/2*(1 + erf(t/sqrt(2)))", "GELU, exact form", _TABLE),
-    GalleryEntry("elu", "Piecewise((t, t >= 0), (A*(exp(t) - 1), True))", "ELU", _TABLE, (("A", "1"),)),
+    GalleryEntry(
+        "rectified_monomial_1",
+        "t*Heaviside(t)",
+        "ReLU, as the rectified monomial of degree 1",
+        "Table 1: rectified monomials",
+    ),
+    GalleryEntry(
+        "rectified_monomial_2", "t**2*Heaviside(t)", "rectified monomial of degree 2", "Table 1: rectified monomials"
+    ),
+    GalleryEntry(
+        "rectified_monomial_3", "t**3*Heaviside(t)", "rectified monomial of degree 3", "Table 1: rectified monomials"
+    ),
+    GalleryEntry("erf", "erf(t)", "error function", "Table 1: error function"),
+    GalleryEntry(
+        "abrelu",
+        "A*Min(t, 0) + B*Max(t, 0)",
+        "ABReLU: slope A below 0, B above",
+        "Table 1: ABReLU",
+        (("A", "-1/4"), ("B", "3/2")),
+    ),
+    GalleryEntry("exp", "exp(A*t)", "exponential", "Table 1: exponential", (("A", "1"),)),
+    GalleryEntry(
+        "hermite_2", "(t**2 - 1)/sqrt(2)", "normalized Hermite polynomial h_2", "Table 1: Hermite polynomials"
+    ),
+    GalleryEntry(
+        "hermite_3", "(t**3 - 3*t)/sqrt(6)", "normalized Hermite polynomial h_3", "Table 1: Hermite polynomials"
+    ),
+    GalleryEntry(
+        "hermite_4", "(t**4 - 6*t**2 + 3)/sqrt(24)", "normalized Hermite polynomial h_4", "Table 1: Hermite polynomials"
+    ),
+    GalleryEntry(
+        "sin", "sin(A*t + B)", "sine of frequency A and phase B", "Table 1: sinusoid", (("A", "1"), ("B", "1/2"))
+    ),
+    GalleryEntry("gaussian", "exp(-A*t**2)", "Gaussian bump", "Table 1: Gaussian", (("A", "1"),)),
+    GalleryEntry("gelu", "t/2*(1 + erf(t/sqrt(2)))", "GELU, exact form", "Table 1: GELU"),
+    GalleryEntry("elu", "Piecewise((t, t >= 0), (A*(exp(t) - 1), True))", "ELU", "Table 1: ELU", (("A", "1"),)),
+    GalleryEntry(
+        "normalized_gaussian",
+        "exp(A*(rho - 1))",
+        "normalized Gaussian: a dual kernel, its activation unknown",
+        "Table 1: normalized Gaussian",
+        (("A", "1"),),
+        dual=True,
+    ),
     GalleryEntry(
         "rbf",
         "sqrt(2)*sin(sqrt(2*A)*t + pi/4)",
         "its dual kernel is the RBF kernel exp(-A*|x-y|^2)",
-        _TABLE,
+        "Table 1: RBF",
         (("A", "1"),),
     ),
-    GalleryEntry("gabor", "exp(-t**2)*sin(t)", "Gabor function", _TABLE),
-    GalleryEntry("monomial", "t**3", "monomial of degree 3", _TABLE),
+    GalleryEntry("gabor", "exp(-t**2)*sin(t)", "Gabor function", "Table 1: Gabor"),
+    GalleryEntry("monomial", "t**3", "monomial of degree 3", "Table 1: monomials"),
     GalleryEntry(
         "polynomial",
         "A + B*t + C*t**2 + D*t**3",
         "cubic polynomial",
-        _TABLE,
+        "Table 1: polynomials",
         (("A", "1"), ("B", "2"), ("C", "-1"), ("D", "1/3")),
     ),
     GalleryEntry("relu", "Max(t, 0)", "ReLU", _COMMON),

@@ -12,7 +12,7 @@ from kernelc.backends.numpy.planning import plan_features
 from kernelc.backends.numpy.runtime._plan import Plan
 from kernelc.certificate import activation_curve
 from kernelc.errors import InputError
-from kernelc.model import ActivationCurve, Ball, EmittedModule
+from kernelc.model import ActivationCurve, ActivationSpec, Ball, EmittedModule
 from kernelc.report import page, render
 from kernelc.writer import check_target, write
 
@@ -94,9 +94,14 @@ class Kernel:
         """
         return page(self.certificate, self.curve()) if format == "html" else render(self.certificate, format)
 
-    def curve(self) -> ActivationCurve:
-        """sigma and sigma' on four standard deviations about 0, to be drawn: computed in mpmath, not proved."""
+    def curve(self) -> ActivationCurve | None:
+        """sigma and sigma' on four standard deviations about 0, to be drawn: computed in mpmath, not proved.
+
+        None where sigma is unknown.
+        """
         kernel = self.module.kernel
+        if not isinstance(kernel.spec, ActivationSpec):
+            return None
         return activation_curve(
             kernel.spec.expression,
             float(kernel.options.variance) ** 0.5,
@@ -114,7 +119,15 @@ class Kernel:
         return write(self.module, Path(out), force, self.report("html"))
 
     def _repr_latex_(self) -> str:
-        return rf"$\sigma(t) = {self.certificate['latex']}$"
+        given = self.certificate["dual_kernel"]
+        left = (
+            r"\sigma(t)"
+            if given is None
+            else r"k(\rho)"
+            if given["variables"] == ["rho"]
+            else r"T(q_{11}, q_{12}, q_{22})"
+        )
+        return f"${left} = {self.certificate['latex']}$"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.report())}</pre>"

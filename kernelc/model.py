@@ -4,6 +4,10 @@
           -> fitting -> DirectEvaluation -> certificate -> CertifiedKernel
           -> lowering -> KernelProgram -> backends -> EmittedModule -> writer, report
 
+A dual kernel that is given, its activation unknown, takes another road to the same fitting:
+
+    parse -> DualKernelSpec -> dualkernel -> DualKernelTraits, GivenExpansion
+
 No stage imports another; only `kernelc.pipeline` imports stages.
 """
 
@@ -21,6 +25,11 @@ from kernelc.program import Evaluation, KernelProgram, NormProgram
 
 #: The one free variable of every activation, whatever the user called it.
 VARIABLE = sympy.Symbol("t", real=True)
+#: What a dual kernel is written in: the correlation, or two variances and the covariance.
+RHO = sympy.Symbol("rho", real=True)
+Q11 = sympy.Symbol("q11", positive=True)
+Q12 = sympy.Symbol("q12", real=True)
+Q22 = sympy.Symbol("q22", positive=True)
 
 Parity = Literal["even", "odd", "none"]
 Status = Literal["certified", "estimated"]
@@ -59,6 +68,25 @@ class ActivationSpec:
     expression: sympy.Expr
     parameters: tuple[tuple[str, sympy.Expr], ...] = ()
     source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DualKernelSpec:
+    """What was asked for where sigma is unknown: its dual kernel as a formula, parameters already numbers.
+
+    `variables` "correlation": `expression` k in `RHO`, T = sqrt(q11 q22) k(q12 / sqrt(q11 q22));
+    "covariance": `expression` is T in `Q11`, `Q12`, `Q22`.
+    """
+
+    name: str
+    text: str
+    expression: sympy.Expr
+    variables: Literal["correlation", "covariance"]
+    parameters: tuple[tuple[str, sympy.Expr], ...] = ()
+    source: str | None = None
+
+
+Spec = ActivationSpec | DualKernelSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +157,36 @@ class ActivationTraits:
 
 
 @dataclass(frozen=True, slots=True)
+class DualKernelTraits:
+    """What is known of a given dual kernel at the compiled variance q.
+
+    `kappa` and `kappa_dot` = kappa'/q are expressions in `RHO`; `moment`, `derivative_moment` their values
+    at rho = 1 (exact constants). `derivative_refused` says why kappa'(1) is not finite (`kappa_dot` and
+    `derivative_moment` are then None). `support[k]`: whether the coefficient of rho^k may be other than 0.
+    `positive`: how it is proved that all coefficients from `proved_from` on are >= 0 and that the series
+    adds up to kappa on all of [-1, 1]; where it is not, None, and `doubt` says what is missing.
+    `symmetric`: whether T(q11, q12, q22) = T(q22, q12, q11) is proved.
+    """
+
+    parity: Parity
+    homogeneous_degree: sympy.Expr | None
+    kappa: sympy.Expr
+    kappa_dot: sympy.Expr | None
+    moment: sympy.Expr
+    derivative_moment: sympy.Expr | None
+    derivative_refused: str | None
+    polynomial_degree: int | None
+    support: tuple[bool, ...]
+    positive: str | None
+    proved_from: int
+    doubt: str | None
+    symmetric: bool
+
+
+Traits = ActivationTraits | DualKernelTraits
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesExpansion:
     """One power series sum_k c_k rho^k in balls, c_k >= 0, with its value at rho = 1."""
 
@@ -152,6 +210,24 @@ class HermiteExpansion:
     nodes: int
     panels: int
     proved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GivenExpansion:
+    """The power series of kappa and kappa_dot of a given dual kernel, by Taylor expansion at rho = 0 in balls.
+
+    `proved` is False where a coefficient could not be shown to be >= 0, or the series to add up to kappa
+    (`doubt` says which).
+    """
+
+    kappa: SeriesExpansion
+    kappa_dot: SeriesExpansion | None
+    precision: int
+    proved: bool
+    doubt: str | None
+
+
+Expansion = HermiteExpansion | GivenExpansion
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +301,7 @@ class CertifiedKernel:
     `certificate` is the content of certificate.json (JSON-ready: dicts, lists, str, float, int, None).
     """
 
-    spec: ActivationSpec
+    spec: Spec
     options: CompileOptions
     coefficients: tuple[Ball, ...]
     derivative_coefficients: tuple[Ball, ...] | None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy
 
@@ -20,18 +20,36 @@ from kernelc.certificate import (
     activation_curve,
     certify,
     check_expansion,
+    check_given,
     degree_for_tolerance,
     kappa_by_quadrature,
 )
-from kernelc.closedform import state_closed_form
+from kernelc.closedform import ClosedFormStatement, state_closed_form, state_given_form
+from kernelc.dualkernel import AngularValues, analyse_dual, expand_dual
 from kernelc.errors import InputError, KernelcError
 from kernelc.expansion import expand
-from kernelc.fitting import fit, fit_norms
+from kernelc.fitting import fit, fit_given, fit_norms
 from kernelc.gallery import GALLERY, resolve
 from kernelc.kernel import Kernel
 from kernelc.lowering import lower
-from kernelc.model import ActivationCurve, ActivationSpec, ActivationTraits, CompileOptions, HermiteExpansion
-from kernelc.parse import check_name, from_sympy, parse_activation, parse_parameter_value
+from kernelc.model import (
+    ActivationCurve,
+    ActivationSpec,
+    CompileOptions,
+    DualKernelSpec,
+    Expansion,
+    NormFit,
+    Spec,
+    Traits,
+)
+from kernelc.parse import (
+    check_name,
+    dual_from_sympy,
+    from_sympy,
+    parse_activation,
+    parse_dual,
+    parse_parameter_value,
+)
 from kernelc.progress import Progress, SilentProgress
 from kernelc.report import is_page_of, page
 from kernelc.writer import CERTIFICATE_FILE, PAGE_FILE, load_certificate
@@ -49,9 +67,10 @@ _DEEP_TOLERANCE = 1e-9
 
 
 def compile_activation(
-    expression: str | sympy.Expr,
+    expression: str | sympy.Expr | None = None,
     *,
     name: str,
+    dual: str | sympy.Expr | None = None,
     parameters: Mapping[str, str | int | float | Fraction] | None = None,
     variance: str | Fraction | float = 1,
     degree: int | None = None,
@@ -63,6 +82,9 @@ def compile_activation(
 ) -> Kernel:
     """Compile an activation: parse, analyse, expand in balls, fit, certify, lower, emit. Writes nothing.
 
+    In place of `expression`, `dual` gives a dual kernel whose activation is unknown: a formula in rho (times
+    |x| |y|), or in q11, q12, q22.
+
     Raises:
         InputError: the text, a name or an option is not accepted.
         NotSquareIntegrableError: sigma(sZ) is not square integrable at this variance.
@@ -71,60 +93,120 @@ def compile_activation(
     watch = SilentProgress() if progress is None else progress
     options = make_options(name, variance, degree, tol, precision, backends, norms)
     watch.step("parsing", 0.02)
-    spec = _specified(expression, name, parameters or {})
-    watch.step("analysing", 0.05)
-    traits = analyse(spec, options.variance)
-    watch.step("expanding in Hermite polynomials", 0.15)
-    kept, expansion = _expanded(traits, options)
-    watch.step("checking by mpmath", 0.4)
-    oracle = check_expansion(spec.expression, traits, expansion, options.variance, kept)
-    watch.step("fitting the direct evaluation", 0.6)
-    direct = fit(traits, expansion, options.variance, lambda message: watch.step(message, 0.7))
-    norm_fit = fit_norms(
-        traits, expansion, float(options.variance), options.norm_range, kept, lambda message: watch.step(message, 0.75)
+    spec = _specified(expression, dual, name, parameters or {})
+    kept, form, traits, inputs = (
+        _from_activation(spec, options, watch)
+        if isinstance(spec, ActivationSpec)
+        else _from_dual_kernel(spec, options, watch)
     )
-    watch.step("deriving the closed form", 0.8)
-    form = state_closed_form(spec.expression)
     watch.step("certifying", 0.9)
-    inputs = CertificateInputs(
-        spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norm_fit
-    )
     kernel = certify(inputs, kept)
-    program = lower(kernel, traits, direct, form.program, norm_fit.program)
+    program = lower(kernel, traits, inputs.direct, form.program, inputs.norms.program)
     watch.step("emitting", 0.97)
     return Kernel(emit(program, kernel, options.backends))
 
 
-def _specified(
-    expression: str | sympy.Expr, name: str, parameters: Mapping[str, str | int | float | Fraction]
-) -> ActivationSpec:
-    if not isinstance(expression, str):
-        return from_sympy(expression, name=name, parameters=parameters)
-    text, values = resolve(expression, {key: str(value) for key, value in parameters.items()})
-    source = next((e.source for e in GALLERY.values() if e.formula == " ".join(text.split())), None)
-    return parse_activation(text, name=name, parameters=values, source=source)
+_Stages = tuple[int, ClosedFormStatement, Traits, CertificateInputs]
 
 
-def _expanded(traits: ActivationTraits, options: CompileOptions) -> tuple[int, HermiteExpansion]:
-    """The degree to keep and the expansion to beyond it; --tol is searched for with growing degrees."""
+def _from_activation(spec: ActivationSpec, options: CompileOptions, watch: Progress) -> _Stages:
+    """From sigma to all that a certificate is made of."""
+    variance = options.variance
+    watch.step("analysing", 0.05)
+    traits = analyse(spec, variance)
+    watch.step("expanding in Hermite polynomials", 0.15)
     last = _KINKED_DEGREE if traits.breakpoints else _SMOOTH_DEGREE
     if traits.growth is not None and traits.growth.quadratic > 0:
         last = MAX_DEGREE  # sigma^2 reaches too far out for quadrature in doubles: the series must do
+    kept, expansion = _expanded(
+        lambda kept, last: expand(traits, variance, kept, last, options.precision), last, options
+    )
+    watch.step("checking by mpmath", 0.4)
+    oracle = check_expansion(spec.expression, traits, expansion, variance, kept)
+    watch.step("fitting the direct evaluation", 0.6)
+    direct = fit(traits, expansion, variance, lambda message: watch.step(message, 0.7))
+    norms = fit_norms(
+        traits, expansion, float(variance), options.norm_range, kept, lambda message: watch.step(message, 0.75)
+    )
+    watch.step("deriving the closed form", 0.8)
+    form = state_closed_form(spec.expression)
+    inputs = CertificateInputs(
+        spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norms
+    )
+    return kept, form, traits, inputs
+
+
+def _from_dual_kernel(spec: DualKernelSpec, options: CompileOptions, watch: Progress) -> _Stages:
+    """The same where sigma is unknown: from its dual kernel."""
+    variance = options.variance
+    watch.step("analysing", 0.05)
+    traits = analyse_dual(spec, variance)
+    watch.step("expanding in powers of rho", 0.15)
+    kept, expansion = _expanded(
+        lambda kept, last: expand_dual(traits, variance, kept, last, options.precision), _KINKED_DEGREE, options
+    )
+    watch.step("checking by mpmath", 0.4)
+    oracle = check_given(traits, expansion, variance, kept)
+    watch.step("fitting the direct evaluation", 0.6)
+    values = AngularValues(traits)
+    direct = fit_given(traits.parity, expansion, values, lambda message: watch.step(message, 0.7))
+    watch.step("deriving the closed form", 0.8)
+    form = state_given_form(spec, traits)
+    norms = NormFit(options.norm_range, None, None, "sigma is unknown: the given formula serves other norms", 0, 0, ())
+    inputs = CertificateInputs(
+        spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norms
+    )
+    return kept, form, traits, inputs
+
+
+def _specified(
+    expression: str | sympy.Expr | None,
+    dual: str | sympy.Expr | None,
+    name: str,
+    parameters: Mapping[str, str | int | float | Fraction],
+) -> Spec:
+    if (expression is None) == (dual is None):
+        raise InputError("give either an activation or a dual kernel (dual=...), and not both")
+    if isinstance(expression, str):
+        entry = GALLERY.get(expression.strip())
+        text, values = resolve(expression, {key: str(value) for key, value in parameters.items()})
+        if entry is None or not entry.dual:
+            return parse_activation(text, name=name, parameters=values, source=_source(text, dual=False))
+        dual, parameters = text, values
+    elif expression is not None:
+        return from_sympy(expression, name=name, parameters=parameters)
+    if isinstance(dual, str):
+        return parse_dual(dual, name=name, parameters=parameters, source=_source(dual, dual=True))
+    assert dual is not None
+    return dual_from_sympy(dual, name=name, parameters=parameters)
+
+
+def _source(text: str, *, dual: bool) -> str | None:
+    """Where the gallery has this very formula from."""
+    formula = " ".join(text.split())
+    return next((entry.source for entry in GALLERY.values() if entry.formula == formula and entry.dual == dual), None)
+
+
+_Expanded = TypeVar("_Expanded", bound=Expansion)
+
+
+def _expanded(expand_to: Callable[[int, int], _Expanded], last: int, options: CompileOptions) -> tuple[int, _Expanded]:
+    """The degree to keep and the expansion to beyond it; --tol is searched for with growing degrees."""
     if options.tol is None:
         kept = DEFAULT_DEGREE if options.degree is None else options.degree
-        return kept, expand(traits, options.variance, kept, max(last, kept), options.precision)
+        return kept, expand_to(kept, max(last, kept))
     for top in (last, MAX_DEGREE):
         try:
-            kept = degree_for_tolerance(expand(traits, options.variance, 0, top, options.precision), options.tol)
+            kept = degree_for_tolerance(expand_to(0, top), options.tol)
         except InputError:
             # Perhaps only the working precision hid how small the tail is.
             try:
-                kept = degree_for_tolerance(expand(traits, options.variance, top, top, options.precision), options.tol)
+                kept = degree_for_tolerance(expand_to(top, top), options.tol)
             except InputError:
                 if top == MAX_DEGREE:
                     raise
                 continue
-        return kept, expand(traits, options.variance, kept, max(last, kept), options.precision)
+        return kept, expand_to(kept, max(last, kept))
     raise InputError("no degree reaches the tolerance")
 
 
@@ -218,6 +300,8 @@ def page_of(certificate: Mapping[str, Any]) -> str:
 def _curve_of(certificate: Mapping[str, Any]) -> ActivationCurve | None:
     try:
         request = certificate["request"]
+        if request["expression"] is None:
+            return None
         spec = parse_activation(str(request["expression"]), name="sigma", parameters=dict(request["parameters"]))
         deviation = math.sqrt(_variance(request["variance"]))
         points = [float(point["at"]) for point in certificate["breakpoints"]]
@@ -259,6 +343,7 @@ def _again(certificate: Mapping[str, Any], name: str, watch: Progress) -> Kernel
     return compile_activation(
         request["expression"],
         name=name,
+        dual=request["dual"],
         parameters=request["parameters"],
         variance=request["variance"],
         degree=request["degree"],
@@ -290,6 +375,8 @@ def _differences(kernel: Kernel, folder: Path) -> list[str]:
 def _deep_check(kernel: Kernel, watch: Progress) -> list[str]:
     """kappa at sampled rho by the slow road, against the certified coefficients and the direct evaluation."""
     spec, options = kernel.module.kernel.spec, kernel.module.kernel.options
+    if isinstance(spec, DualKernelSpec):
+        return []  # the compile itself has compared the given kernel with its series at sampled rho
     traits = analyse(spec, options.variance)
     statement = kernel.certificate["kappa"]
     notes = []

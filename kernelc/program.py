@@ -72,6 +72,8 @@ Operation = Literal[
     "sqrt",  # of max(a, 0)
     "exp",
     "expm1",
+    "log",
+    "log1p",
     "sin",
     "cos",
     "atan2",
@@ -172,8 +174,10 @@ class NormProgram:
     """T(s1, s2, theta) and Tdot for standard deviations s in `norms` = (low, high), ends included.
 
     x(s) = stretch log(s + shift) - offset. `hermite[k]`: Chebyshev coefficients of a_k(s) / sqrt(E[sigma(s Z)^2]).
-    `dual` and `dual_dot` are normalized by the square roots of both moments; None: no table (`dual_dot` also
-    where Tdot is refused).
+    `aligned`: T at theta = 0 as a symmetric matrix like a layer of `NormTensor`, None where there are no tables of
+    T. `dual_dot` is None where Tdot is refused. `dual` is None where T is the integral of Tdot:
+    dT / dtheta = -s1 s2 Tdot sin(theta), T = a_0(s1) a_0(s2) at theta = pi / 2.
+    All are normalized by the square roots of both moments.
     """
 
     norms: tuple[float, float]
@@ -183,6 +187,7 @@ class NormProgram:
     moment: NormMoment
     slope_moment: NormMoment | None
     hermite: tuple[tuple[float, ...], ...]
+    aligned: tuple[tuple[float, ...], ...] | None
     dual: NormTensor | None
     dual_dot: NormTensor | None
 
@@ -204,6 +209,7 @@ class KernelProgram:
     `kappa_dot` is None exactly where `derivative_refused` holds the reason. `homogeneous_degree` p:
     T(q11, q12, q22) = (sqrt(q11 q22) / variance)^p kappa(rho) holds for every variance (None: only
     q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived.
+    `breakpoints`: where sigma is not analytic.
     `norms`: tables of both for a range of norms, where sigma is not homogeneous.
 
     In a float program an instruction's arguments are indices of earlier instructions.
@@ -218,3 +224,4 @@ class KernelProgram:
     provenance: Provenance
     closed_form: ClosedFormProgram | None = None
     norms: NormProgram | None = None
+    breakpoints: tuple[float, ...] = ()

@@ -263,6 +263,133 @@ def formulas(draw: Callable[[st.SearchStrategy[Any]], Any], max_leaves: int = 8)
     return Formula(_Speller(draw).spell(tree), tuple((name, draw(_VALUES)) for name in used), tree)
 
 
+# Activations: what the soundness campaign compiles
+
+_SCALES = ("0.001", "0.01", "0.1", "0.25", "0.5", "0.7", "1.5", "2", "3", "10", "100", "1000")
+_SHIFTS = ("0", "0.3", "0.5", "1", "1.25", "2", "3", "0.001", "5")
+_ONE_ARGUMENT = (
+    *("exp", "sin", "cos", "tanh", "atan", "asinh", "erf", "erfc", "sigmoid", "silu", "softplus", "gelu"),
+    *("sinc", "sinh", "cosh", "airyai", "Abs", "relu", "sign", "Heaviside", "step", "cbrt", "elu"),
+)
+#: p of |x|^p: roots, odd powers with a kink, singular but square integrable, and not square integrable.
+_POWERS = ("1/2", "3/2", "5/2", "2/3", "4/3", "3/4", "1/10", "-1/10", "-1/5", "-1/3", "-1/2", "3")
+
+_Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+def _called(name: str, *arguments: Tree) -> Tree:
+    return ("call", name, *arguments)
+
+
+def _number_tree(text: str) -> Tree:
+    return ("number", text)
+
+
+_ONE: Tree = ("number", "1")
+
+
+def _affine(draw: _Draw, variable: str) -> Tree:
+    """c t + d, with c from 1e-3 to 1e3 and either left out at times; a parameter may stand for c."""
+    t: Tree = ("name", variable)
+    match draw(st.integers(0, 9)):
+        case 0 | 1 | 2 | 3:
+            return t
+        case 4:
+            scaled = ("*", ("name", draw(st.sampled_from(("A", "beta")))), t)
+        case 5:
+            scaled = ("-", t)
+        case _:
+            scaled = ("*", _number_tree(draw(st.sampled_from(_SCALES))), t)
+    shift = draw(st.sampled_from(_SHIFTS))
+    return scaled if shift == "0" else (draw(st.sampled_from(("+", "--"))), scaled, _number_tree(shift))
+
+
+def _of_one(draw: _Draw, x: Tree) -> Tree:
+    """One function of x: smooth, kinked, with a jump, singular at a point, or one that must be refused."""
+    square: Tree = ("^", x, "2")
+    match draw(st.integers(0, 19)):
+        case 0 | 1 | 2 | 3 | 4 | 5:
+            return _called(draw(st.sampled_from(_ONE_ARGUMENT)), x)
+        case 6:
+            return _called(draw(st.sampled_from(("Max", "Min"))), x, _number_tree(draw(st.sampled_from(_SHIFTS))))
+        case 7:
+            return ("^", x, draw(st.sampled_from(("2", "3", "4", "5"))))
+        case 8:
+            return ("^", _called("Abs", x), f"({draw(st.sampled_from(_POWERS))})")
+        case 9:
+            return _called("log", ("+", _ONE, square))
+        case 10:
+            return _called("sqrt", ("+", _ONE, square))
+        case 11:
+            return ("/", x, ("+", _ONE, draw(st.sampled_from((square, _called("Abs", x))))))
+        case 12:
+            return _called("exp", ("-", draw(st.sampled_from((square, _called("Abs", x))))))
+        case 13:
+            return _called("log", _called("Abs", x))
+        case 14:
+            return _called("besselj", _number_tree(draw(st.sampled_from(("0", "1", "2")))), x)
+        case 15:
+            condition = (draw(_COMPARISONS), x, _number_tree(draw(st.sampled_from(_SHIFTS))))
+            return ("if", condition, draw(st.sampled_from((x, square, _called("sin", x)))), _affine(draw, _only(x)))
+        case 16:
+            return _called("exp", ("/", square, _number_tree(draw(st.sampled_from(("3", "5", "8", "40"))))))
+        case 17:
+            return _called("elu", x, _number_tree(draw(st.sampled_from(("0.5", "2")))))
+        case 18:
+            return _called(draw(st.sampled_from(("sqrt", "acosh", "log", "tan", "gamma", "lambertw"))), x)
+        case _:
+            return _called("lambertw", draw(st.sampled_from((square, _called("Abs", x), _called("exp", x)))))
+
+
+def _only(tree: Tree) -> str:
+    """The variable of a tree."""
+    return next(iter(_names_in(tree) - {"A", "beta", "pi", "E"}), "t")
+
+
+def _activation_tree(draw: _Draw, variable: str, depth: int) -> Tree:
+    if depth == 0:
+        return _of_one(draw, _affine(draw, variable))
+    match draw(st.integers(0, 9)):
+        case 0 | 1:
+            return _of_one(draw, _affine(draw, variable))
+        case 2 | 3:
+            # A composition: of another function's scaled value.
+            inner = _activation_tree(draw, variable, depth - 1)
+            if draw(st.booleans()):
+                inner = ("*", _number_tree(draw(st.sampled_from(_SCALES))), inner)
+            return _of_one(draw, inner)
+        case 4 | 5:
+            return ("*", _activation_tree(draw, variable, depth - 1), _activation_tree(draw, variable, depth - 1))
+        case 6 | 7:
+            sign = draw(st.sampled_from(("+", "--")))
+            return (sign, _activation_tree(draw, variable, depth - 1), _activation_tree(draw, variable, depth - 1))
+        case 8:
+            left, right = (_activation_tree(draw, variable, depth - 1) for _ in range(2))
+            if _has_choice(left) or _has_choice(right):
+                return ("+", left, right)
+            return _called(draw(st.sampled_from(("Max", "Min"))), left, right)
+        case _:
+            edge = _of_one(draw, _affine(draw, variable))
+            if _has_choice(edge):
+                return edge
+            condition = (draw(_COMPARISONS), edge, _number_tree(draw(st.sampled_from(_SHIFTS))))
+            left, right = (_activation_tree(draw, variable, depth - 1) for _ in range(2))
+            return ("if", condition, left, right)
+
+
+@st.composite
+def activations(draw: _Draw) -> Formula:
+    """Activations with scales from 1e-3 to 1e3 inside and outside: most are compiled, some must be refused."""
+    if draw(st.integers(0, 7)) == 0:
+        return draw(formulas())  # type: ignore[no-any-return]
+    variable = draw(st.sampled_from(("t", "x", "u")))
+    tree = _activation_tree(draw, variable, draw(st.integers(0, 2)))
+    if draw(st.integers(0, 5)) == 0:
+        tree = ("*", _number_tree(draw(st.sampled_from(_SCALES))), tree)
+    used = sorted(_names_in(tree) & {"A", "beta"})
+    return Formula(_Speller(draw).spell(tree), tuple((name, draw(_VALUES)) for name in used), tree)
+
+
 # Hostile text
 
 #: Text that has broken parsers of formulas, or that would run, fill the memory or never end if it got far.

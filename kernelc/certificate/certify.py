@@ -14,14 +14,18 @@ from kernelc.certificate.oracle import OracleResult
 from kernelc.certificate.series import certify_series, tails
 from kernelc.errors import InputError
 from kernelc.model import (
-    ActivationSpec,
     ActivationTraits,
     CertifiedKernel,
     CompileOptions,
     DirectEvaluation,
+    DualKernelSpec,
+    DualKernelTraits,
+    Expansion,
+    GivenExpansion,
     Growth,
-    HermiteExpansion,
     NormFit,
+    Spec,
+    Traits,
 )
 
 SCHEMA = 1
@@ -31,10 +35,10 @@ SCHEMA = 1
 class CertificateInputs:
     """What the earlier stages found, all that a certificate is made of."""
 
-    spec: ActivationSpec
+    spec: Spec
     options: CompileOptions
-    traits: ActivationTraits
-    expansion: HermiteExpansion
+    traits: Traits
+    expansion: Expansion
     direct: DirectEvaluation
     oracle: OracleResult
     versions: Mapping[str, str]
@@ -43,7 +47,7 @@ class CertificateInputs:
     norms: NormFit
 
 
-def degree_for_tolerance(expansion: HermiteExpansion, tolerance: float) -> int:
+def degree_for_tolerance(expansion: Expansion, tolerance: float) -> int:
     """The least degree whose proved truncation of kappa is at most `tolerance`.
 
     Raises:
@@ -76,6 +80,7 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
     certificate = {
         **_identity(inputs, degree),
         **_traits(traits),
+        "dual_kernel": _given(inputs.spec, traits),
         "closed_form": None if inputs.closed_form is None else dict(inputs.closed_form),
         "closed_form_reason": inputs.no_closed_form,
         **_status(inputs),
@@ -103,7 +108,8 @@ def _identity(inputs: CertificateInputs, degree: int) -> dict[str, Any]:
         "latex": sympy.latex(spec.expression),
         "parameters": {name: str(value) for name, value in spec.parameters},
         "request": {
-            "expression": spec.text,
+            "expression": None if isinstance(spec, DualKernelSpec) else spec.text,
+            "dual": spec.text if isinstance(spec, DualKernelSpec) else None,
             "parameters": {name: str(value) for name, value in spec.parameters},
             "variance": str(options.variance),
             "degree": options.degree,
@@ -115,17 +121,50 @@ def _identity(inputs: CertificateInputs, degree: int) -> dict[str, Any]:
         "source": spec.source,
         "variance": str(options.variance),
         "degree": degree,
-        "method": {
-            "integrals": "Gauss-Legendre panels in ball arithmetic, error by Bernstein ellipses",
-            "precision_bits": inputs.expansion.precision,
-            "nodes": inputs.expansion.nodes,
-            "panels": inputs.expansion.panels,
-        },
+        "method": _method(inputs.expansion),
     }
 
 
-def _traits(traits: ActivationTraits) -> dict[str, Any]:
+def _method(expansion: Expansion) -> dict[str, Any]:
+    if isinstance(expansion, GivenExpansion):
+        return {"coefficients": "Taylor expansion in ball arithmetic", "precision_bits": expansion.precision}
+    return {
+        "integrals": "Gauss-Legendre panels in ball arithmetic, error by Bernstein ellipses",
+        "precision_bits": expansion.precision,
+        "nodes": expansion.nodes,
+        "panels": expansion.panels,
+    }
+
+
+def _given(spec: Spec, traits: Traits) -> dict[str, Any] | None:
+    """What a dual kernel that was given says, and what is proved of it; None for an activation."""
+    if not isinstance(spec, DualKernelSpec) or not isinstance(traits, DualKernelTraits):
+        return None
+    in_rho = spec.variables == "correlation"
+    return {
+        "variables": ["rho"] if in_rho else ["q11", "q12", "q22"],
+        "meaning": (
+            "T(q11, q12, q22) = sqrt(q11 q22) k(q12/sqrt(q11 q22)), k(rho) the expression"
+            if in_rho
+            else "T(q11, q12, q22) is the expression"
+        ),
+        "symmetric": "proved" if traits.symmetric else "agrees at samples",
+        "positive_definite": (
+            "the computed coefficients at the compiled variance are >= 0 in balls; "
+            + (f"so are all others: {traits.positive}" if traits.positive else "of the others nothing is proved")
+        ),
+    }
+
+
+def _traits(traits: Traits) -> dict[str, Any]:
     degree = traits.homogeneous_degree
+    if isinstance(traits, DualKernelTraits):
+        return {
+            "parity": traits.parity,
+            "breakpoints": [],
+            "homogeneous_degree": None if degree is None else str(degree),
+            "growth": None,
+        }
     return {
         "parity": traits.parity,
         "breakpoints": [
@@ -149,6 +188,17 @@ def _growth(growth: Growth) -> dict[str, Any]:
 
 
 def _status(inputs: CertificateInputs) -> dict[str, Any]:
+    expansion = inputs.expansion
+    if isinstance(expansion, GivenExpansion):
+        proved = (
+            "every coefficient is enclosed in a ball and >= 0, the tail is kappa(1) minus the kept coefficients: "
+            f"{inputs.traits.positive if isinstance(inputs.traits, DualKernelTraits) else ''}"
+        )
+        return {
+            "status": "certified" if expansion.proved else "estimated",
+            "status_reason": proved if expansion.proved else expansion.doubt,
+        }
+    assert isinstance(inputs.traits, ActivationTraits)
     if not inputs.expansion.proved:
         return {
             "status": "estimated",

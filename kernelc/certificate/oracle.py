@@ -58,12 +58,12 @@ def _names() -> dict[str, Callable[..., Any]]:
     return table
 
 
-def mpmath_function(expression: sympy.Expr) -> Callable[[Any], Any]:
-    """The expression as a function of an mpf, at whatever precision mpmath has then.
+def mpmath_function(expression: sympy.Expr, variable: sympy.Symbol = VARIABLE) -> Callable[[Any], Any]:
+    """The expression in one variable as a function of an mpf, at whatever precision mpmath has then.
 
     `lambdify` prints a SymPy object that was built node by node from an allow-list; no typed text gets there.
     """
-    made: Callable[[Any], Any] = sympy.lambdify(VARIABLE, expression, modules=[_names(), "mpmath"])
+    made: Callable[[Any], Any] = sympy.lambdify(variable, expression, modules=[_names(), "mpmath"])
     return made
 
 

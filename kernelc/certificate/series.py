@@ -95,9 +95,11 @@ def degree_for(by_degree: Sequence[arb], tolerance: float, kind: str = "bound") 
     if half < 4 or not 0.0 < late < early:
         return None
     rate = math.log(early / late) / math.log(last / half)
-    estimate = last * (late / tolerance) ** (1.0 / rate)
-    if not math.isfinite(estimate) or estimate > 1e15:
+    # In logarithms: where the decay is slow the degree is beyond what a double holds.
+    exponent = math.log(last) + math.log(late / tolerance) / rate
+    if exponent > math.log(1e15):
         return None
+    estimate = math.exp(exponent)
     digits = 10.0 ** (math.floor(math.log10(estimate)) - 1)
     return {"degree": math.ceil(estimate / digits) * int(max(digits, 1)), "kind": "asymptotic_estimate"}
 

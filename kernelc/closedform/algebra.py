@@ -14,9 +14,8 @@ from typing import Any
 import sympy
 from sympy.polys.fields import FracElement, FracField
 
-Q11 = sympy.Symbol("q11", positive=True)
-Q12 = sympy.Symbol("q12", real=True)
-Q22 = sympy.Symbol("q22", positive=True)
+from kernelc.model import Q11, Q12, Q22
+
 #: q11 q22 - q12^2
 DETERMINANT = sympy.Symbol("q_det", positive=True)
 _UNIT = sympy.Symbol("_imaginary_unit")

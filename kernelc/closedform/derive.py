@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import sympy
 
-from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22
+from kernelc.closedform.algebra import DETERMINANT
 from kernelc.closedform.normal_form import normal_form
 from kernelc.closedform.pairs import expectation
 from kernelc.closedform.piece import Piece, tidied
 from kernelc.closedform.price import integrated
 from kernelc.closedform.terms import OutsideClassError, Terms, differentiate
+from kernelc.model import Q11, Q12, Q22, RHO
 
-#: rho and the common variance q, in which kappa is written
-RHO = sympy.Symbol("rho", real=True)
+#: the common variance q, in which kappa is written
 VARIANCE = sympy.Symbol("q", positive=True)
 
 

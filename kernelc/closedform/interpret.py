@@ -60,6 +60,10 @@ def _step(instruction: Instruction, a: Sequence[Array], inputs: dict[str, Array]
             return np.exp(a[0])
         case "expm1":
             return np.expm1(a[0])
+        case "log":
+            return np.log(a[0])
+        case "log1p":
+            return np.log1p(a[0])
         case "sin":
             return np.sin(a[0])
         case "cos":

@@ -13,8 +13,9 @@ from dataclasses import replace
 
 import sympy
 
-from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22
+from kernelc.closedform.algebra import DETERMINANT
 from kernelc.closedform.piece import Piece, merged, tidied
+from kernelc.model import Q11, Q12, Q22
 from kernelc.program import FloatProgram, Instruction, Operation
 
 #: variances below this are raised to it, so that no ratio of them is 0/0
@@ -22,7 +23,14 @@ SMALLEST = 1e-150
 _SIZE = sympy.Symbol("q_abs12", nonnegative=True)
 _BEYOND11, _BEYOND22 = sympy.symbols("q_beyond11 q_beyond22", real=True)
 _VARIABLES = (Q11, Q12, Q22, DETERMINANT, _SIZE, _BEYOND11, _BEYOND22)
-_FUNCTIONS: Mapping[type, Operation] = {sympy.cos: "cos", sympy.sin: "sin", sympy.exp: "exp"}
+_FUNCTIONS: Mapping[type, Operation] = {
+    sympy.cos: "cos",
+    sympy.sin: "sin",
+    sympy.exp: "exp",
+    sympy.erf: "erf",
+}
+_ANGLES = (sympy.asin, sympy.acos, sympy.atan)
+_HYPERBOLIC = (sympy.sinh, sympy.cosh, sympy.tanh)
 
 
 class Builder:
@@ -72,10 +80,52 @@ class Builder:
             return self._product(expression)
         if expression.is_Pow:
             return self._power(expression.base, expression.exp)
+        if expression.func in _ANGLES:
+            return self._angle(expression)
+        if expression.func in _HYPERBOLIC:
+            return self._by_exponential(expression)
+        if expression.func is sympy.log:
+            return self._logarithm(expression.args[0])
         operation = _FUNCTIONS[expression.func]
         return self.operate(operation, self.lower(expression.args[0]))
 
+    def _logarithm(self, argument: sympy.Expr) -> int:
+        """log(1 + x) by log1p(x), so that nothing is lost where x is small."""
+        beyond = argument - 1
+        if argument.is_Add and len(sympy.Add.make_args(beyond)) < len(argument.args):
+            return self.operate("log1p", self.lower(beyond))
+        return self.operate("log", self.lower(argument))
+
+    def _angle(self, expression: sympy.Expr) -> int:
+        """asin, acos and atan of n/d by atan2, d^2 - n^2 written in the determinant so that it does not cancel."""
+        above, below = sympy.fraction(sympy.together(expression.args[0]))
+        if not below.is_positive:
+            above, below = expression.args[0], sympy.S.One
+        if expression.func is sympy.atan:
+            return self.operate("atan2", self.lower(above), self.lower(below))
+        rest = self.operate("sqrt", self.lower(in_determinant(below**2 - above**2)))
+        first = self.lower(above)
+        return self.operate("atan2", *((first, rest) if expression.func is sympy.asin else (rest, first)))
+
+    def _by_exponential(self, expression: sympy.Expr) -> int:
+        """sinh, cosh and tanh of x by e = expm1(|x|): e and e/(1 + e) are of one sign."""
+        argument = self.lower(expression.args[0])
+        size = self.operate("abs", argument)
+        direction, half = self.operate("sign", argument), self.constant(0.5)
+        if expression.func is sympy.tanh:
+            decay = self.operate("expm1", self.operate("mul", self.constant(-2.0), size))
+            ratio = self.operate("div", self.operate("neg", decay), self.operate("add", self.constant(2.0), decay))
+            return self.operate("mul", direction, ratio)
+        if expression.func is sympy.cosh:
+            grown = self.operate("exp", size)
+            return self.operate("mul", half, self.operate("add", grown, self.operate("div", self.constant(1.0), grown)))
+        grown = self.operate("expm1", size)
+        shrunk = self.operate("div", grown, self.operate("add", self.constant(1.0), grown))
+        return self.operate("mul", self.operate("mul", half, direction), self.operate("add", grown, shrunk))
+
     def _power(self, base: sympy.Expr, exponent: sympy.Expr) -> int:
+        if not exponent.is_number or not (2 * exponent).is_Integer:
+            return self.operate("exp", self.lower(exponent * sympy.log(base)))
         if exponent.is_negative:
             return self.operate("div", self.constant(1.0), self._power(base, -exponent))
         doubled = int(2 * exponent)  # only halves occur
@@ -162,6 +212,17 @@ class Builder:
         right = self.lower(sympy.Add(sign * c22 * Q22, sign * half * cross))
         total = self.operate("add", left, right)
         return self.operate("neg", total) if sign < 0 else total
+
+
+def in_determinant(expression: sympy.Expr) -> sympy.Expr:
+    """A polynomial in the q's with q12^2 written as q11 q22 - determinant; other expressions as they are."""
+    expanded = sympy.expand(expression)
+    if not expanded.is_polynomial(Q12):
+        return expanded
+    total = sympy.S.Zero
+    for (power,), coefficient in sympy.Poly(expanded, Q12).terms():
+        total += coefficient * (Q11 * Q22 - DETERMINANT) ** (power // 2) * Q12 ** (power % 2)
+    return sympy.expand(total)
 
 
 def _negative(term: sympy.Expr) -> bool:

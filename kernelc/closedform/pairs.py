@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import sympy
 from sympy.polys.fields import FracElement
 
-from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22, Algebra
+from kernelc.closedform.algebra import DETERMINANT, Algebra
 from kernelc.closedform.moments import Coefficients, HalfSpace, Normal, table_of_none, table_of_one, table_of_two
 from kernelc.closedform.piece import Piece, merged
 from kernelc.closedform.terms import Gate, OutsideClassError, Term, Terms
+from kernelc.model import Q11, Q12, Q22
 
 
 @dataclass(frozen=True, slots=True)

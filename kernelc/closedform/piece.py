@@ -8,8 +8,9 @@ from typing import Literal
 
 import sympy
 
-from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22
+from kernelc.closedform.algebra import DETERMINANT
 from kernelc.closedform.special import BivariateNormalCdf, NormalCdf
+from kernelc.model import Q11, Q12, Q22
 
 Kind = Literal["one", "angle", "ndtr", "bvn", "erfi"]
 

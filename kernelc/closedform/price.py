@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import sympy
 
-from kernelc.closedform.algebra import DETERMINANT, Q11, Q12, Q22
+from kernelc.closedform.algebra import DETERMINANT
 from kernelc.closedform.normal_form import exact, normal_form
 from kernelc.closedform.pairs import expectation
 from kernelc.closedform.piece import Piece, merged
 from kernelc.closedform.terms import OutsideClassError, Terms
-from kernelc.model import VARIABLE
+from kernelc.model import Q11, Q12, Q22, VARIABLE
 
 
 def integrated(expression: sympy.Expr, reason: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...], Terms]:

@@ -11,14 +11,13 @@ import mpmath
 import sympy
 from flint import arb, ctx
 
-from kernelc.closedform.algebra import Q11, Q12, Q22
 from kernelc.closedform.cells import cut
 from kernelc.closedform.derive import ClosedForm
 from kernelc.closedform.normal_form import exact
 from kernelc.closedform.reference import Function, Rule, expectation, numeric, second_moment
 from kernelc.closedform.special import MPMATH_NAMES
 from kernelc.errors import CertificationError
-from kernelc.model import VARIABLE
+from kernelc.model import Q11, Q12, Q22, VARIABLE
 
 Point = tuple[Fraction, Fraction, Fraction]
 

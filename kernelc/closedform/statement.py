@@ -17,6 +17,7 @@ from kernelc.program import ClosedFormDual, ClosedFormProgram
 SAMPLES = 3
 DIGITS = 15
 _LARGEST = 150
+SYMBOLS = "dual, dual_dot: variances q11, q22, covariance q12; kappa, kappa_dot: variance q, correlation rho"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,19 @@ def _compiled(form: ClosedForm, *, dot: bool) -> ClosedFormDual | None:
         return None
 
 
-def _content(form: ClosedForm, difference: float) -> dict[str, Any]:
-    formulas = {
-        "dual": form.dual,
-        "dual_dot": form.dual_dot,
-        "kappa": form.kappa,
-        "kappa_dot": form.kappa_dot,
-    }
+def formulas(found: Mapping[str, sympy.Expr | None]) -> dict[str, Any]:
+    """Each formula by its name as text, and all of them in LaTeX under "latex"."""
     return {
-        "symbols": "dual, dual_dot: variances q11, q22, covariance q12; kappa, kappa_dot: variance q, correlation rho",
-        **{name: None if formula is None else str(formula) for name, formula in formulas.items()},
-        "latex": {name: None if formula is None else sympy.latex(formula) for name, formula in formulas.items()},
+        **{name: None if formula is None else str(formula) for name, formula in found.items()},
+        "latex": {name: None if formula is None else sympy.latex(formula) for name, formula in found.items()},
+    }
+
+
+def _content(form: ClosedForm, difference: float) -> dict[str, Any]:
+    found = {"dual": form.dual, "dual_dot": form.dual_dot, "kappa": form.kappa, "kappa_dot": form.kappa_dot}
+    return {
+        "symbols": SYMBOLS,
+        **formulas(found),
         "conditions": [str(condition) for condition in form.conditions],
         "source": "derived from sigma",
         "checked": {

@@ -9,6 +9,7 @@ from math import ceil, log, sqrt
 
 from flint import acb, arb, ctx
 
+from kernelc.balls.tails import tail_is_resolved
 from kernelc.balls.tape import arb_of
 from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.expansion.panels import Panel, PanelBuilder, Target, tail_beyond
@@ -16,8 +17,6 @@ from kernelc.model import ActivationTraits, Growth, HermiteExpansion, SeriesExpa
 
 FIRST_BITS = 128
 LAST_BITS = 2400
-_UNDERFLOW_BITS = 996
-_RESOLVED = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +52,7 @@ def expand(
 def _resolved(expansion: HermiteExpansion, degree: int) -> bool:
     with ctx.workprec(expansion.precision):
         series = [expansion.kappa] + ([expansion.kappa_dot] if expansion.kappa_dot is not None else [])
-        return all(_tail_is_resolved(s, degree) for s in series)
-
-
-def _tail_is_resolved(series: SeriesExpansion, degree: int) -> bool:
-    if series.tail_is_zero_after is not None and series.tail_is_zero_after <= degree:
-        return True
-    total = arb(0)
-    for c in series.coefficients[: degree + 1]:
-        total += c
-    tail = series.moment - total
-    if tail.upper() < arb(2) ** -_UNDERFLOW_BITS:
-        return True
-    return bool(tail > 0) and bool(tail.rad() * _RESOLVED < tail.mid())
+        return all(tail_is_resolved(s, degree) for s in series)
 
 
 def _reach(traits: ActivationTraits, variance: Fraction, bits: int) -> Fraction | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernelc.fitting.fit import fit
+from kernelc.fitting.fit import fit, fit_given
 from kernelc.fitting.norms import fit_norms
 
-__all__ = ["fit", "fit_norms"]
+__all__ = ["fit", "fit_given", "fit_norms"]

@@ -23,10 +23,21 @@ from kernelc.fitting.homogeneous import HomogeneousPair
 from kernelc.fitting.portable import cosine_sine
 from kernelc.fitting.proxy import make_proxy
 from kernelc.fitting.quadrature import PairIntegral
-from kernelc.model import ActivationTraits, DirectDual, DirectEvaluation, HermiteExpansion, SeriesExpansion
+from kernelc.model import (
+    ActivationTraits,
+    DirectDual,
+    DirectEvaluation,
+    Expansion,
+    GivenExpansion,
+    HermiteExpansion,
+    Parity,
+    SeriesExpansion,
+)
 from kernelc.program import PowerSeries
 
 Array = NDArray[np.float64]
+#: theta -> (kappa, kappa_dot) at rho = cos(theta), by the slow road
+Values = Callable[[float], tuple[float, float]]
 SERIES_ERROR = 2e-15
 SERIES_DEGREE = 256
 LONG_SERIES_DEGREE = 1024
@@ -46,10 +57,47 @@ def fit(
     Raises:
         CertificationError: the two roads to the samples disagree.
     """
+    grows = traits.growth is not None and traits.growth.quadratic > 0
+    longest = LONG_SERIES_DEGREE if grows else SERIES_DEGREE
+
+    def pair(scale: Array) -> Values:
+        if traits.homogeneous_degree is not None:
+            return HomogeneousPair(traits, variance)
+        roots = [float(np.sqrt(size)) for size in scale]
+        both = np.array([scale[0], scale[1] if len(scale) > 1 else np.inf])
+        sizes = (roots[0], roots[1] if len(roots) > 1 else 0.0)
+        return PairIntegral(make_proxy(traits, variance, _radius(traits, variance), sizes), both)
+
+    return _fitted(expansion, traits.parity, longest, pair, report)
+
+
+def fit_given(
+    parity: Parity,
+    expansion: GivenExpansion,
+    values: Values,
+    report: Callable[[str], None] = lambda message: None,
+) -> DirectEvaluation:
+    """The same for a dual kernel of which `values` gives (kappa, kappa_dot) at rho = cos(theta).
+
+    `parity` is that of kappa in rho.
+
+    Raises:
+        CertificationError: the power series and the kernel itself disagree.
+    """
+    return _fitted(expansion, parity, SERIES_DEGREE, lambda scale: values, report)
+
+
+def _fitted(
+    expansion: Expansion,
+    parity: Parity,
+    longest: int,
+    pair: Callable[[Array], Values],
+    report: Callable[[str], None],
+) -> DirectEvaluation:
     series = [expansion.kappa] + ([expansion.kappa_dot] if expansion.kappa_dot is not None else [])
-    found = [_series_dual(s, traits, expansion) for s in series]
+    found = [_series_dual(s, longest, expansion) for s in series]
     if any(dual is None for dual in found):
-        sampler = _Sampler(traits, expansion, series, variance)
+        sampler = _Sampler(expansion, series, parity, pair)
         tabulated = _tabulated(sampler, report)
         found = [dual if dual is not None else tabulated[i] for i, dual in enumerate(found)]
     kappa, *rest = (dual for dual in found if dual is not None)
@@ -63,12 +111,10 @@ def _sum(values: tuple[arb, ...]) -> arb:
     return total
 
 
-def _series_dual(series: SeriesExpansion, traits: ActivationTraits, expansion: HermiteExpansion) -> DirectDual | None:
+def _series_dual(series: SeriesExpansion, longest: int, expansion: Expansion) -> DirectDual | None:
     """The shortest power series that is good to 2e-15 of its value at 1, with the proof."""
     with ctx.workprec(expansion.precision):
         moment, total = series.moment, arb(0)
-        grows = traits.growth is not None and traits.growth.quadratic > 0
-        longest = LONG_SERIES_DEGREE if grows else SERIES_DEGREE
         for k, c in enumerate(series.coefficients[: longest + 1]):
             total += c
             exact = series.tail_is_zero_after is not None and k >= series.tail_is_zero_after
@@ -94,10 +140,10 @@ class _Sampler:
 
     def __init__(
         self,
-        traits: ActivationTraits,
-        expansion: HermiteExpansion,
+        expansion: Expansion,
         series: list[SeriesExpansion],
-        variance: Fraction,
+        parity: Parity,
+        pair: Callable[[Array], Values],
     ) -> None:
         with ctx.workprec(expansion.precision):
             self.scale = np.array([float(s.moment.mid()) for s in series])
@@ -108,14 +154,8 @@ class _Sampler:
         # |rho|^(degree) tail <= 2e-17 of the value at 1.
         # Rounded, so that a last bit of the power function decides nothing.
         self._reach = round(min(1.0, (2e-17 / max(ratio, 2e-17)) ** (1.0 / degree)), 6)
-        self.parity = traits.parity
-        sizes = (float(np.sqrt(self.scale[0])), float(np.sqrt(self.scale[1])) if len(series) > 1 else 0.0)
-        both = np.array([self.scale[0], self.scale[1] if len(series) > 1 else np.inf])
-        self._pair: Callable[[float], tuple[float, float]]
-        if traits.homogeneous_degree is not None:
-            self._pair = HomogeneousPair(traits, variance)
-        else:
-            self._pair = PairIntegral(make_proxy(traits, variance, _radius(traits, variance), sizes), both)
+        self.parity = parity
+        self._pair = pair(self.scale)
         self._known: dict[float, Array] = {}
 
     def __call__(self, theta: float) -> Array:

@@ -6,7 +6,15 @@ import shlex
 from dataclasses import replace
 from typing import Any
 
-from kernelc.model import ActivationTraits, Ball, CertifiedKernel, CompileOptions, DirectDual, DirectEvaluation
+from kernelc.model import (
+    Ball,
+    CertifiedKernel,
+    CompileOptions,
+    DirectDual,
+    DirectEvaluation,
+    DualKernelSpec,
+    Traits,
+)
 from kernelc.program import (
     ClosedFormDual,
     ClosedFormProgram,
@@ -22,7 +30,7 @@ _DEFAULT_NORMS = CompileOptions("").norms
 
 def lower(
     kernel: CertifiedKernel,
-    traits: ActivationTraits,
+    traits: Traits,
     direct: DirectEvaluation,
     closed_form: ClosedFormProgram | None = None,
     norms: NormProgram | None = None,
@@ -42,11 +50,12 @@ def lower(
         provenance=_provenance(kernel),
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
         norms=norms,
+        breakpoints=tuple(sorted(float(point) for point in traits.breakpoints)),
     )
 
 
 def _serving(
-    form: ClosedFormProgram | None, variance: float, differentiable: bool, traits: ActivationTraits
+    form: ClosedFormProgram | None, variance: float, differentiable: bool, traits: Traits
 ) -> ClosedFormProgram | None:
     """The closed form where it holds at the variances met: the compiled one, or those scaled into [1, 4]."""
     degree = traits.homogeneous_degree
@@ -69,7 +78,8 @@ def _dual(coefficients: tuple[Ball, ...], direct: DirectDual) -> DualProgram:
 def command_line(kernel: CertifiedKernel) -> str:
     """The command that writes this kernel again."""
     spec, options = kernel.spec, kernel.options
-    words = ["kernelc", "compile", spec.text, "--name", options.name]
+    formula = ["--dual", spec.text] if isinstance(spec, DualKernelSpec) else [spec.text]
+    words = ["kernelc", "compile", *formula, "--name", options.name]
     for name, value in spec.parameters:
         words += ["--param", f"{name}={value}"]
     if options.variance != 1:

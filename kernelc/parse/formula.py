@@ -12,12 +12,12 @@ from sympy import Expr
 
 from kernelc.errors import InputError
 from kernelc.functions import PARSER_ENTRIES, ParserEntry
-from kernelc.model import VARIABLE, ActivationSpec
+from kernelc.model import VARIABLE, ActivationSpec, DualKernelSpec
 from kernelc.parse.builder import Builder
 from kernelc.parse.lexer import parse_syntax
 from kernelc.parse.limits import Limits
-from kernelc.parse.names import CONSTANTS, check_name, check_parameter_name
-from kernelc.parse.visitor import FormulaVisitor, check_names, check_size, free_names
+from kernelc.parse.names import CONSTANTS, DUAL_VARIABLES, check_name, check_parameter_name
+from kernelc.parse.visitor import FormulaVisitor, check_dual_names, check_names, check_size, free_names
 
 ParameterValue = str | int | float | Fraction
 
@@ -66,6 +66,47 @@ def parse_activation(
     meaning = {**CONSTANTS, **values} | ({} if variable is None else {variable: VARIABLE})
     expression = FormulaVisitor(tree, builder, functions, meaning).expression()
     return ActivationSpec(name, " ".join(text.split()), expression, tuple(sorted(values.items())), source)
+
+
+def parse_dual(
+    text: str,
+    *,
+    name: str,
+    parameters: Mapping[str, ParameterValue] | None = None,
+    source: str | None = None,
+    functions: Sequence[ParserEntry] = PARSER_ENTRIES,
+    seconds: float = 5.0,
+) -> DualKernelSpec:
+    """Read a dual kernel by the grammar of `parse_activation`, its variables rho, or q11, q12 and q22.
+
+    Arguments are those of `parse_activation`. A formula without a variable is one in rho.
+
+    Raises:
+        InputError: anything that is not accepted, with the 1-based column of `text` where one is known.
+    """
+    check_name(name)
+    limits = Limits(seconds=seconds)
+    values = read_dual_parameters(parameters or {}, functions=functions, seconds=seconds)
+    tree = parse_syntax(text, limits)
+    check_size(tree, limits)
+    variables = check_dual_names(free_names(tree), values, functions)
+    meaning = {**CONSTANTS, **values, **DUAL_VARIABLES}
+    expression = FormulaVisitor(tree, Builder(limits), functions, meaning).expression()
+    return DualKernelSpec(name, " ".join(text.split()), expression, variables, tuple(sorted(values.items())), source)
+
+
+def read_dual_parameters(
+    parameters: Mapping[str, ParameterValue], *, functions: Sequence[ParserEntry], seconds: float
+) -> Mapping[str, Expr]:
+    """`read_parameters`, the variables' own names refused.
+
+    Raises:
+        InputError: a name or a value is not accepted; the message names the parameter.
+    """
+    for name in parameters:
+        if name in DUAL_VARIABLES:
+            raise InputError(f"'{name}' is a variable of dual kernels and takes no value")
+    return read_parameters(parameters, functions=functions, seconds=seconds)
 
 
 def parse_parameter_value(

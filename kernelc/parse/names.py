@@ -11,6 +11,7 @@ from types import MappingProxyType
 import sympy
 
 from kernelc.errors import InputError
+from kernelc.model import Q11, Q12, Q22, RHO
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _LENGTH = 64
@@ -21,6 +22,9 @@ _WINDOWS_RESERVED = frozenset(
 )
 
 CONSTANTS: Mapping[str, sympy.Expr] = MappingProxyType({"pi": sympy.pi, "E": sympy.E})
+
+#: The variables of a dual kernel, by the names they are typed with.
+DUAL_VARIABLES: Mapping[str, sympy.Symbol] = MappingProxyType({s.name: s for s in (RHO, Q11, Q12, Q22)})
 
 _INFINITY = "infinities are not accepted: an activation is finite on the real line"
 _IMAGINARY = "complex numbers are not accepted: an activation is real"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
+from typing import TypeVar
 
 import sympy
 from sympy import Expr
@@ -12,12 +13,12 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 
 from kernelc.errors import InputError
 from kernelc.functions import PARSER_ENTRIES, ParserEntry
-from kernelc.model import VARIABLE, ActivationSpec
+from kernelc.model import VARIABLE, ActivationSpec, DualKernelSpec
 from kernelc.parse.builder import Builder
-from kernelc.parse.formula import ParameterValue, read_parameters
+from kernelc.parse.formula import ParameterValue, read_dual_parameters, read_parameters
 from kernelc.parse.limits import Limits
-from kernelc.parse.names import check_name, check_parameter_name, shown
-from kernelc.parse.visitor import check_names, function_table
+from kernelc.parse.names import DUAL_VARIABLES, check_name, check_parameter_name, shown
+from kernelc.parse.visitor import check_dual_names, check_names, function_table
 
 #: Heads whose SymPy name is not the one that is typed.
 _TYPED_NAME: Mapping[str, str] = MappingProxyType({"polygamma": "digamma", "Sinc": "sinc", "LambertW0": "lambertw"})
@@ -25,6 +26,7 @@ _RELATIONS = (sympy.StrictLessThan, sympy.LessThan, sympy.StrictGreaterThan, sym
 _FLOAT_BITS = 53
 _FUNCTIONS = (sympy.Function, sympy.Max, sympy.Min)
 _ATOMS = (sympy.Symbol, sympy.Number, sympy.NumberSymbol, type(sympy.I), type(sympy.zoo))
+_Checked = TypeVar("_Checked")
 _EXPRESSIONS = (*_ATOMS, *_FUNCTIONS, sympy.Add, sympy.Mul, sympy.Pow)
 
 
@@ -58,32 +60,76 @@ def from_sympy(
         InputError: a head that is not accepted, more than one free symbol, or what `parse_activation` refuses.
     """
     check_name(name)
-    if not isinstance(expression, sympy.Expr):
-        raise InputError(f"an activation is text or a sympy.Expr, not {type(expression).__name__}")
     limits = Limits(seconds=seconds)
     values = read_parameters(parameters or {}, functions=functions, seconds=seconds)
+    order = _admissible(expression, limits, "an activation")
+    found = _symbols(order, values, {})
+    variable = _without_column(lambda: check_names(found, values, functions, variable=True))
+    meaning = dict(values) if variable is None else {**values, variable: VARIABLE}
+    rebuilt = _Rebuilder(Builder(limits), functions, meaning).rebuild(order)
+    return ActivationSpec(name, _written(expression), rebuilt, tuple(sorted(values.items())), source)
+
+
+def dual_from_sympy(
+    expression: sympy.Expr,
+    *,
+    name: str,
+    parameters: Mapping[str, ParameterValue] | None = None,
+    source: str | None = None,
+    functions: Sequence[ParserEntry] = PARSER_ENTRIES,
+    seconds: float = 5.0,
+) -> DualKernelSpec:
+    """Read a dual kernel in the symbols rho, or q11, q12, q22, told by their names; see `from_sympy`.
+
+    rho and q12 may be assumed real, q11 and q22 positive.
+
+    Raises:
+        InputError: a head or a symbol that is not accepted, or what `parse_dual` refuses.
+    """
+    check_name(name)
+    limits = Limits(seconds=seconds)
+    values = read_dual_parameters(parameters or {}, functions=functions, seconds=seconds)
+    order = _admissible(expression, limits, "a dual kernel")
+    found = _symbols(order, values, DUAL_VARIABLES)
+    variables = _without_column(lambda: check_dual_names(found, values, functions))
+    rebuilt = _Rebuilder(Builder(limits), functions, {**values, **DUAL_VARIABLES}).rebuild(order)
+    return DualKernelSpec(name, _written(expression), rebuilt, variables, tuple(sorted(values.items())), source)
+
+
+def _admissible(expression: sympy.Expr, limits: Limits, what: str) -> list[sympy.Basic]:
+    """The subexpressions, innermost first, every head of which is accepted."""
+    if not isinstance(expression, sympy.Expr):
+        raise InputError(f"{what} is text or a sympy.Expr, not {type(expression).__name__}")
     order = _innermost_first(expression, limits)
     for node in reversed(order):
         if isinstance(node, sympy.Expr) and not isinstance(node, _EXPRESSIONS):
-            raise InputError(f"SymPy's {shown(type(node).__name__)} is not part of an activation")
+            raise InputError(f"SymPy's {shown(type(node).__name__)} is not part of {what}")
+    return order
+
+
+def _symbols(
+    order: Sequence[sympy.Basic], values: Mapping[str, Expr], variables: Mapping[str, sympy.Symbol]
+) -> Mapping[str, int]:
+    """The names of the symbols, each with a column that means nothing."""
     symbols = [node for node in order if isinstance(node, sympy.Symbol)]
     for symbol in symbols:
-        _check_symbol(symbol, values)
+        _check_symbol(symbol, values, variables.get(symbol.name, VARIABLE))
     found = {symbol.name: 1 for symbol in symbols}
     if len(found) < len(symbols):
         raise InputError("two symbols of one name, with different assumptions, are not one variable")
-    _check_variable(found, values, functions)
-    rebuilt = _Rebuilder(Builder(limits), functions, values).rebuild(order)
+    return found
+
+
+def _written(expression: sympy.Expr) -> str:
     try:
-        text = str(expression)
+        return str(expression)
     except (RecursionError, ValueError):
         raise InputError("the expression is nested too deeply to be written out") from None
-    return ActivationSpec(name, text, rebuilt, tuple(sorted(values.items())), source)
 
 
-def _check_variable(found: Mapping[str, int], values: Mapping[str, Expr], functions: Sequence[ParserEntry]) -> None:
+def _without_column(check: Callable[[], _Checked]) -> _Checked:
     try:
-        check_names(found, values, functions, variable=True)
+        return check()
     except InputError as error:
         if error.column is None:
             raise
@@ -111,15 +157,16 @@ def _innermost_first(expression: sympy.Basic, limits: Limits) -> list[sympy.Basi
     return order
 
 
-def _check_symbol(symbol: sympy.Symbol, values: Mapping[str, Expr]) -> None:
+def _check_symbol(symbol: sympy.Symbol, values: Mapping[str, Expr], stands_for: sympy.Symbol) -> None:
     try:
         check_parameter_name(symbol.name)
     except InputError:
         raise InputError(f"the symbol's name {shown(symbol.name)} is not accepted: rename it") from None
-    if symbol.name not in values and not symbol.assumptions0.items() <= VARIABLE.assumptions0.items():
+    if symbol.name not in values and not symbol.assumptions0.items() <= stands_for.assumptions0.items():
+        kind = "positive" if stands_for.is_positive else "real"
         raise InputError(
-            f"the symbol '{symbol.name}' assumes more than being real, so SymPy may have simplified what holds"
-            " only for some of its values: use sympy.Symbol(..., real=True)"
+            f"the symbol '{symbol.name}' assumes more than being {kind}, so SymPy may have simplified what holds"
+            f" only for some of its values: use sympy.Symbol(..., {kind}=True)"
         )
 
 
@@ -142,7 +189,7 @@ class _Rebuilder:
         make = self._builder
         match node:
             case sympy.Symbol():
-                return make.admit(self._values.get(node.name, VARIABLE), None)
+                return make.admit(self._values[node.name], None)
             case sympy.Float():
                 return make.admit(_exact(node), None)
             case _ if isinstance(node, _ATOMS):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Literal
 
 import sympy
 from sympy import Expr
@@ -18,7 +19,7 @@ from kernelc.functions import ParserEntry
 from kernelc.parse.builder import Builder
 from kernelc.parse.lexer import SyntaxTree, read_literal
 from kernelc.parse.limits import Limits
-from kernelc.parse.names import BUILT_IN_HEADS, CONSTANTS, RESERVED, shown, suggestion
+from kernelc.parse.names import BUILT_IN_HEADS, CONSTANTS, DUAL_VARIABLES, RESERVED, shown, suggestion
 
 _RELATIONS: Mapping[type, type] = MappingProxyType(
     {ast.Lt: sympy.StrictLessThan, ast.LtE: sympy.LessThan, ast.Gt: sympy.StrictGreaterThan, ast.GtE: sympy.GreaterThan}
@@ -276,6 +277,47 @@ def check_names(
         InputError: a reserved name, a function that is not called, two variables (both are named), a
             variable where none is accepted, or a parameter that the formula does not have.
     """
+    free = _unreserved(found, parameters, functions)
+    known = [*parameters, *CONSTANTS]
+    if free and not variable:
+        column, name = free[0]
+        raise InputError(f"unknown name '{name}'{suggestion(name, known)}; a value is a number", column=column)
+    if len(free) > 1:
+        raise _two_variables(free, known)
+    _check_unused(found, parameters, [name for _, name in free])
+    return free[0][1] if free else None
+
+
+def check_dual_names(
+    found: Mapping[str, int], parameters: Mapping[str, Expr], functions: Sequence[ParserEntry]
+) -> Literal["correlation", "covariance"]:
+    """Which variables the formula of a dual kernel is written in: rho alone, or q11, q12, q22.
+
+    Raises:
+        InputError: a reserved name, a name that is neither variable nor parameter, both kinds of variables,
+            or a parameter that the formula does not have.
+    """
+    free = _unreserved(found, parameters, functions)
+    for column, name in free:
+        if name not in DUAL_VARIABLES:
+            hint = suggestion(name, [*parameters, *DUAL_VARIABLES])
+            raise InputError(
+                f"unknown name '{name}'{hint}; a dual kernel is a formula in rho, or in q11, q12, q22, and every other"
+                f" name is a parameter with a value, such as --param {name}=1",
+                column=column,
+            )
+    names = {name for _, name in free}
+    if "rho" in names and len(names) > 1:
+        other = next(name for _, name in free if name != "rho")
+        raise InputError(f"'rho' and '{other}' in one formula: write it in rho alone, or in q11, q12, q22")
+    _check_unused(found, parameters, list(DUAL_VARIABLES))
+    return "covariance" if names - {"rho"} else "correlation"
+
+
+def _unreserved(
+    found: Mapping[str, int], parameters: Mapping[str, Expr], functions: Sequence[ParserEntry]
+) -> list[tuple[int, str]]:
+    """The names that are neither parameters nor constants, by column; refused where they mean something else."""
     table = function_table(functions)
     free = sorted((column, name) for name, column in found.items() if name not in parameters and name not in CONSTANTS)
     for column, name in free:
@@ -285,17 +327,13 @@ def check_names(
             raise InputError("'e' is no name here: write E or exp(...) for Euler's number", column=column)
         if name in table or name in BUILT_IN_HEADS:
             raise InputError(f"'{name}' is a function: write {name}(...)", column=column)
-    known = [*parameters, *CONSTANTS]
-    if free and not variable:
-        column, name = free[0]
-        raise InputError(f"unknown name '{name}'{suggestion(name, known)}; a value is a number", column=column)
-    if len(free) > 1:
-        raise _two_variables(free, known)
+    return free
+
+
+def _check_unused(found: Mapping[str, int], parameters: Mapping[str, Expr], near: Sequence[str]) -> None:
     unused = sorted(set(parameters) - set(found))
     if unused:
-        hint = suggestion(unused[0], [name for _, name in free])
-        raise InputError(f"the parameter '{unused[0]}' does not occur in the formula{hint}")
-    return free[0][1] if free else None
+        raise InputError(f"the parameter '{unused[0]}' does not occur in the formula{suggestion(unused[0], near)}")
 
 
 def _two_variables(free: Sequence[tuple[int, str]], known: Sequence[str]) -> InputError:

@@ -22,20 +22,39 @@ def activation_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     variance = plain_text(certificate.get("variance", "?"))
     parameters = _mapping(certificate.get("parameters"))
     homogeneous = certificate.get("homogeneous_degree")
+    given = _mapping(certificate.get("dual_kernel"))
+    subject = "T (in u and in v)" if given else "sigma"
     norms = (
-        f"any: sigma is homogeneous of degree {plain_text(homogeneous)}"
+        f"any: {subject} is homogeneous of degree {plain_text(homogeneous)}"
         if homogeneous is not None
-        else norms_text(variance, _mapping(certificate.get("norms")))
+        else norms_text(variance, subject, _mapping(certificate.get("norms")))
     )
-    rows = [
+    rows = [("source", plain_text(certificate["source"]))] if certificate.get("source") else []
+    rows += [
         ("parameters", ", ".join(f"{plain_text(k)} = {plain_text(v)}" for k, v in parameters.items()) or "none"),
         ("input variance", f"{variance}   (the q in u ~ N(0, q) at which kappa is compiled)"),
         ("input norms", norms),
+    ]
+    return (
+        rows + (_given_rows(certificate, given) if given else _sigma_rows(certificate)) + closed_form_rows(certificate)
+    )
+
+
+def _sigma_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
         ("parity", plain_text(certificate.get("parity", "?"))),
         ("breakpoints", _breakpoints_text(breakpoints_of(certificate))),
         ("growth", _growth_text(certificate.get("growth"))),
     ]
-    return rows + closed_form_rows(certificate)
+
+
+def _given_rows(certificate: Mapping[str, Any], given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("meaning", plain_text(given.get("meaning", "?"))),
+        ("parity in rho", plain_text(certificate.get("parity", "?"))),
+        ("symmetric", plain_text(given.get("symmetric", "?"))),
+        ("positive definite", plain_text(given.get("positive_definite", "?"))),
+    ]
 
 
 def norms_served(norms: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -46,11 +65,11 @@ def norms_served(norms: Mapping[str, Any]) -> tuple[float, float] | None:
     return None
 
 
-def norms_text(variance: str, norms: Mapping[str, Any]) -> str:
+def norms_text(variance: str, subject: str, norms: Mapping[str, Any]) -> str:
     """Which inputs are served where sigma is not homogeneous."""
     served = norms_served(norms)
     if served is None:
-        one, reason = f"rows of squared norm {variance} (sigma is not homogeneous)", norms.get("reason")
+        one, reason = f"rows of squared norm {variance} ({subject} is not homogeneous)", norms.get("reason")
         return f"{one}; no tables for others: {plain_text(reason)}" if reason else one
     low, high = served
     error = value_text(norms.get("error_estimate"))
@@ -68,7 +87,9 @@ def closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         (f"{name} =", plain_text(form[name])) for name in ("kappa", "kappa_dot", "dual", "dual_dot") if form.get(name)
     ]
-    checked = _mapping(form.get("checked"))
+    checked = form.get("checked")
+    if not isinstance(checked, Mapping):
+        return [("closed form", "given; q is the variance; dual_dot and kappa_dot by differentiation"), *rows]
     difference = value_text(checked.get("max_relative_difference"))
     return [
         ("closed form", f"derived from sigma; q is the variance; differs from quadrature by {difference} at most"),

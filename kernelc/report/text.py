@@ -39,7 +39,7 @@ def render(certificate: Mapping[str, Any]) -> RenderableType:
     return Group(
         _title(certificate),
         _status(certificate),
-        _heading("Activation"),
+        _heading("Dual kernel, its activation unknown" if certificate.get("dual_kernel") else "Activation"),
         _facts(activation_rows(certificate)),
         _heading("Error, for all rho in [-1, 1]"),
         _error_table(certificate),
@@ -70,7 +70,15 @@ class _LogBar:
 
 def _title(certificate: Mapping[str, Any]) -> Text:
     name, formula = plain_text(certificate.get("name", "?")), plain_text(certificate.get("expression", "?"))
-    return Text.assemble((name, "bold"), "   sigma(t) = ", (formula, "bold"))
+    return Text.assemble((name, "bold"), f"   {_left_side(certificate)} = ", (formula, "bold"))
+
+
+def _left_side(certificate: Mapping[str, Any]) -> str:
+    """What the expression is: the activation, or a dual kernel whose activation is unknown."""
+    given = certificate.get("dual_kernel")
+    if not isinstance(given, Mapping):
+        return "sigma(t)"
+    return "k(rho)" if list(given.get("variables", ())) == ["rho"] else "T(q11, q12, q22)"
 
 
 def _status(certificate: Mapping[str, Any]) -> Text:

@@ -20,11 +20,16 @@ from kernelc.program import ClosedFormProgram, KernelProgram
 from tests.backends.programs import all_cases, certified
 
 #: Beyond the gallery: two kinks, with a road of its own for wide variances.
-FORMULAS = {name: (entry.formula, dict(entry.parameters)) for name, entry in GALLERY.items()} | {
+FORMULAS = {name: (entry.formula, dict(entry.parameters)) for name, entry in GALLERY.items() if not entry.dual} | {
     "hard_tanh": ("Max(-1, Min(1, t))", {})
 }
+#: For kernel matrices only: jumps off zero, a kink beside a sine.
+MORE: dict[str, tuple[str, dict[str, str]]] = {
+    "hard_shrink": ("Piecewise((t, t > 1), (t, t < -1), (0, True))", {}),
+    "leaky_sin": ("Max(t, t/10) + sin(t)", {}),
+}
 WITHOUT = {"tanh", "sigmoid", "silu", "softplus"}
-JUMPS = {"rectified_monomial_0"}
+JUMPS = {"rectified_monomial_0", "hard_shrink"}
 WITH = sorted(FORMULAS.keys() - WITHOUT)
 
 
@@ -57,18 +62,21 @@ def derivable(name: str) -> bool:
 
 @cache
 def derived(name: str) -> Derived:
-    text, parameters = FORMULAS[name]
+    text, parameters = (FORMULAS | MORE)[name]
     spec = parse_activation(text, name=name, parameters=parameters)
     form = derive(spec.expression)
     assert isinstance(form, ClosedForm)
-    degree = analyse(spec, Fraction(1)).homogeneous_degree
+    traits = analyse(spec, Fraction(1))
+    degree = traits.homogeneous_degree
     dual = compile_dual(form)
     dot = None if name in JUMPS else compile_dual(form, dot=True)
-    stand_in = _stand_ins()["step" if dot is None else "relu"].program
+    by_parity = {"odd": "erf", "even": "absolute", "none": "relu"}
+    stand_in = _stand_ins()["step" if dot is None else by_parity[traits.parity]].program
     program = replace(
         stand_in,
         name=name,
         homogeneous_degree=None if degree is None else float(degree),
+        breakpoints=tuple(float(point) for point in traits.breakpoints),
         closed_form=ClosedFormProgram(dual.to_program(), None if dot is None else dot.to_program()),
     )
     return Derived(spec.expression, form, dual, dot, program)

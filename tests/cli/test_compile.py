@@ -21,6 +21,7 @@ def test_compiles_writes_and_reports(run: Run, pipeline: StubPipeline, tmp_path:
         {
             "expression": "t*sigmoid(t)",
             "name": "my_silu",
+            "dual": None,
             "parameters": {},
             "variance": "1",
             "degree": None,
@@ -33,18 +34,21 @@ def test_compiles_writes_and_reports(run: Run, pipeline: StubPipeline, tmp_path:
 
 
 def test_every_option_reaches_the_pipeline(run: Run, pipeline: StubPipeline, tmp_path: Path) -> None:
-    options = "--param A=1.5 --param B=-2 --variance 1/4 --degree 7 --precision 200 --backend numpy --timeout 0 --quiet"
+    options = "--param A=1.5 --param B=-2 --variance 1/4 --degree 7 --precision 200 --norms 1/2,2"
+    options += " --backend numpy --timeout 0 --quiet"
     outcome = run("compile", "exp(A*t+B)", "--name", "k", "--out", "elsewhere", *options.split())
     assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
     assert os.listdir(tmp_path) == ["elsewhere"]
     assert pipeline.requests[0] == {
         "expression": "exp(A*t+B)",
         "name": "k",
+        "dual": None,
         "parameters": {"A": "1.5", "B": "-2"},
         "variance": "1/4",
         "degree": 7,
         "tol": None,
         "precision": 200,
+        "norms": "1/2,2",
         "backends": ("numpy",),
     }
 

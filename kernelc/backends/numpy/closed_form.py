@@ -31,6 +31,8 @@ _NAMES = {
     "sqrt": "root",
     "exp": "exponential",
     "expm1": "decay",
+    "log": "logarithm",
+    "log1p": "logarithm",
     "sin": "sine",
     "cos": "cosine",
     "atan2": "angle",
@@ -257,7 +259,7 @@ class _Body:
                 return f"np.where({self._at(instruction.arguments[0], _SUM)} >= 0.0, 1.0, -1.0)", _ATOM
             case "sqrt":
                 return self._root(instruction.arguments[0])
-            case "abs" | "exp" | "expm1" | "sin" | "cos":
+            case "abs" | "exp" | "expm1" | "log" | "log1p" | "sin" | "cos":
                 return self._call(f"np.{instruction.operation}", instruction)
             case "max":
                 return self._call("np.maximum", instruction)

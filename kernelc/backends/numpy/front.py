@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable
 from string import Template
 
-from kernelc.program import ClosedFormDual, KernelProgram, NormTensor, ThetaChebyshev
+from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
 
 WIDTH = 100
 
@@ -36,6 +36,7 @@ become float64. NaN, infinity, wrong shapes and empty inputs are a ValueError th
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -145,6 +146,8 @@ def nngp(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """NNGP kernel K_L of a network of `depth` hidden layers: K_l = w_std^2 T(K_{l-1}) + b_std^2.
 
@@ -153,6 +156,8 @@ def nngp(
 
     Args:
         x1: (n1, d) inputs, one a row. x2: (n2, d); None for x1 itself.
+        out: an (n1, n2) array of the result's dtype to write into, which is then returned.
+        progress: called from this thread with the fraction done, at most about 100 times.
 
     Returns:
         (n1, n2) covariances; float32 where both inputs are, else float64; exactly symmetric for x1 with itself.
@@ -160,7 +165,7 @@ def nngp(
     Raises:
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "nngp", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, $closed, $norms, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
 def ntk(
@@ -170,6 +175,8 @@ def ntk(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """Neural tangent kernel Theta_L = K_L + w_std^2 Tdot(K_{L-1}) Theta_{L-1}, Theta_0 = K_0.
 
@@ -179,7 +186,7 @@ def ntk(
         RefusedError: (a ValueError) where sigma' is not square integrable: the NTK is infinite at x = y.
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "ntk", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, $closed, $norms, "ntk", x1, x2, (depth, w_std, b_std), out, progress)
 
 
 class Sketch(FeatureSketch):
@@ -305,8 +312,8 @@ def _features_reach(program: KernelProgram) -> str:
     return f"It holds where the norm of every row and the standard deviation of every layer is in [{low!r}, {high!r}]."
 
 
-def _dual_reach(program: KernelProgram, form: ClosedFormDual | None, tensor: NormTensor | None) -> str:
-    if form is None and program.norms is not None and tensor is not None:
+def _dual_reach(program: KernelProgram, form: ClosedFormDual | None) -> str:
+    if form is None and program.norms is not None and program.norms.aligned is not None:
         low, high = (s**2 for s in program.norms.norms)
         return f"By tables, for variances from {low!r} to {high!r}; others are a ValueError."
     if form is None:
@@ -323,7 +330,7 @@ def _lowered(sentence: str) -> str:
 
 def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
-    dual, dot, form, norms = program.kappa, program.kappa_dot, program.closed_form, program.norms
+    dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
     length = 0 if dot is None else len(dot.series.coefficients)
     exports = sorted(CONSTANTS) + sorted(CLASSES) + sorted(FUNCTIONS)
     body = _BODY.substitute(
@@ -337,11 +344,12 @@ def render(program: KernelProgram) -> str:
         kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
         reach=_reach(program),
         features_reach=_features_reach(program),
-        dual_reach=_dual_reach(program, None if form is None else form.dual, norms.dual if norms else None),
-        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot, norms.dual_dot if norms else None),
+        dual_reach=_dual_reach(program, None if form is None else form.dual),
+        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
         norms_import="" if program.norms is None else "from ._norm_tables import NORMS\n",
         norms="None" if program.norms is None else "NORMS",
+        closed="None" if form is None else "(DUAL, DUAL_DOT)",
         closed_dual="None" if form is None else "DUAL",
         closed_dual_dot="None" if form is None else "DUAL_DOT",
     )

@@ -22,11 +22,14 @@ def render(program: NormProgram) -> str:
     ]
     parts += [f"{name.upper()} = {_moment(table)}\n\n" for name, table in moments.items() if table is not None]
     parts.append(f"HERMITE = {_nested(program.hermite)}\n\n")
+    if program.aligned is not None:
+        parts.append(f"ALIGNED = {_nested(program.aligned)}\n\n")
     parts += [f"{name.upper()} = {_tensor(tensor)}\n\n" for name, tensor in tensors.items() if tensor is not None]
     fields = [("norms", f"({program.norms[0]!r}, {program.norms[1]!r})")]
     fields += [(name, repr(getattr(program, name))) for name in ("shift", "stretch", "offset")]
     fields += [(name, "None" if table is None else name.upper()) for name, table in moments.items()]
     fields.append(("hermite", "HERMITE"))
+    fields.append(("aligned", "None" if program.aligned is None else "ALIGNED"))
     fields += [(name, "None" if tensor is None else name.upper()) for name, tensor in tensors.items()]
     parts.append("NORMS = NormTables(\n" + "".join(f"    {key}={value},\n" for key, value in fields) + ")\n")
     return "".join(parts)
@@ -37,7 +40,7 @@ def numbers(program: NormProgram) -> Iterator[float]:
     yield from (*program.norms, program.shift, program.stretch, program.offset)
     for moment in (program.moment, program.slope_moment):
         yield from () if moment is None else moment.coefficients
-    for column in program.hermite:
+    for column in (*program.hermite, *(program.aligned or ())):
         yield from column
     for tensor in (program.dual, program.dual_dot):
         for layer in () if tensor is None else tensor.layers:

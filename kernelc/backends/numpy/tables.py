@@ -136,9 +136,14 @@ def render(program: KernelProgram) -> str:
         "    drop=DROP,\n"
         f"    kappa_dot={'None' if program.kappa_dot is None else 'KAPPA_DOT'},\n"
         f"    derivative_refused={refused},\n"
+        f"    breakpoints={_points(program.breakpoints)},\n"
         ")\n"
     )
     return "\n".join(parts)
+
+
+def _points(values: tuple[float, ...]) -> str:
+    return _tuple(values, 4) if values else "()"
 
 
 def imports(program: KernelProgram) -> tuple[str, ...]:

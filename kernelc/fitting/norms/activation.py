@@ -25,6 +25,7 @@ NODES, WEIGHTS = legendre_rule(_POINTS)
 _STEP = 0.25
 #: Panels shrink by 4 towards t = 0, so that sigma(s z) / s keeps its digits for small s.
 _GRADES = 8
+_GRADED = 0.25
 _SIZE = 1e-4
 #: log of what is negligible: |sigma(s z)| exp(-z^2/4) against its norm.
 _NEGLIGIBLE = -80.0
@@ -39,6 +40,18 @@ class ScaledActivation:
     proxy: Proxy
     radius: float
     with_slope: bool
+
+    @property
+    def coarse_edges(self) -> Array:
+        """The panels' edges without those that only keep digits next to t = 0."""
+        edges = self.proxy.edges
+        kept: Array = edges[(np.abs(edges) > _GRADED) | (edges == 0.0)]
+        return kept
+
+    @property
+    def feature(self) -> float:
+        """The least width of those panels: what sigma can do on a shorter one is a short polynomial."""
+        return float(np.min(np.diff(self.coarse_edges)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +121,10 @@ def evaluate(proxy: Proxy, t: Array, slopes: bool) -> Array:
 
 
 def on_panels(proxy: Proxy, middle: Array, t: Array, slopes: bool) -> Array:
-    """The same for t of shape (panels, points), each row inside the proxy's panel that holds middle[i]."""
+    """The same for t of shape (panels, points), each row inside the proxy's panel that holds middle[i].
+
+    A little beyond the panel its polynomial is continued.
+    """
     index = np.clip(np.searchsorted(proxy.edges, middle, side="right") - 1, 0, len(proxy.edges) - 2)
     low, high = proxy.edges[index, None], proxy.edges[index + 1, None]
     x = np.clip((2.0 * t - low - high) / (high - low), -1.0, 1.0)

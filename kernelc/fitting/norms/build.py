@@ -19,7 +19,14 @@ from kernelc.fitting.norms.activation import ScaledActivation, profile, scaled_a
 from kernelc.fitting.norms.check import compared, largest_difference
 from kernelc.fitting.norms.grid import NormMap, along_first, norm_map, norm_transform
 from kernelc.fitting.norms.samples import PairSampler
-from kernelc.fitting.norms.tensor import full_tensor, layer_count, sampled, theta_coefficients, truncated
+from kernelc.fitting.norms.tensor import (
+    full_tensor,
+    layer_count,
+    matrix_coefficients,
+    sampled,
+    theta_coefficients,
+    truncated,
+)
 from kernelc.model import ActivationTraits, HermiteExpansion, NormFit, NormTail
 from kernelc.program import NormMoment, NormProgram, NormTensor, Parity
 
@@ -39,6 +46,10 @@ _SHIFT = 0.25
 #: Room above the declared range: rounded norms, and layers whose variance grows.
 _ROOM = 1.25
 _TAIL_POINTS = 9
+#: Dropped coefficients have no common sign: their sum is a few times the root of the sum of their squares.
+_MARGIN = 6.0
+#: T is kept apart from Tdot where the integral would lose more than this.
+_LARGEST_GROWTH = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,6 @@ def fit_norms(
     if found is None:
         reason = "the kernel varies too fast with the angle to be tabulated"
         return _finished(traits, activation, expansion, variance, norms, program, 0.0, reason)
-    tensors, dropped = found
     program = NormProgram(
         program.norms,
         program.shift,
@@ -95,11 +105,12 @@ def fit_norms(
         program.moment,
         program.slope_moment,
         program.hermite,
-        tensors[0],
-        tensors[1] if len(tensors) > 1 else None,
+        found.aligned,
+        found.dual,
+        found.dual_dot,
     )
     report("comparing the tables with other roads")
-    return _finished(traits, activation, expansion, variance, norms, program, dropped, None)
+    return _finished(traits, activation, expansion, variance, norms, program, found.error, None)
 
 
 def _none(norms: tuple[float, float], reason: str) -> NormFit:
@@ -177,6 +188,7 @@ def _one_dimensional(
         tuple(_rounded(column, 2e-15, 16) for column in hermite.T),
         None,
         None,
+        None,
     )
 
 
@@ -187,24 +199,37 @@ def _rounded(column: Array, unit: float, decimals: int) -> tuple[float, ...]:
     return tuple(round(float(v), decimals) for v in column[:length])
 
 
-def _tensors(
-    traits: ActivationTraits, activation: ScaledActivation, scales: _Scales
-) -> tuple[list[NormTensor], float] | None:
-    """T's and Tdot's tables and what was dropped of them; None where no degree in theta suffices."""
+@dataclass(frozen=True, slots=True)
+class _Tensors:
+    """The tables of T and Tdot as `NormProgram` has them, and the error that dropped coefficients may make."""
+
+    aligned: tuple[tuple[float, ...], ...]
+    dual: NormTensor | None
+    dual_dot: NormTensor | None
+    error: float
+
+
+def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Scales) -> _Tensors | None:
+    """T's and Tdot's tables; None where no degree in theta suffices."""
     points = scales.points
     probe = PairSampler(activation, points[[0, len(points) // 2, -1]], traits.parity)
     degree = next((d for d in _DEGREES if _settled(probe, d)), None)
     if degree is None:
         return None
-    values = sampled(PairSampler(activation, points, traits.parity), degree)
+    sampler = PairSampler(activation, points, traits.parity)
+    values = sampled(sampler, degree)
     mirrored: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
-    parities = (traits.parity, mirrored[traits.parity])
-    tensors, dropped = [], 0.0
-    for kernel, parity in zip(values, parities, strict=False):
-        tensor, lost = truncated(full_tensor(kernel), parity)
-        tensors.append(tensor)
-        dropped = max(dropped, lost)
-    return tensors, dropped
+    aligned, _ = truncated(matrix_coefficients(sampler(0.0)[0])[None], "none")
+    if len(values) == 1:
+        dual, lost = truncated(full_tensor(values[0]), traits.parity)
+        return _Tensors(aligned.layers[0], dual, None, _MARGIN * lost)
+    dual_dot, lost = truncated(full_tensor(values[1]), mirrored[traits.parity])
+    # T by integration inherits Tdot's error times s1 s2 m(s1) m(s2) / (n(s1) n(s2))
+    growth = float(np.max(points * points * sampler.moments[:, 1] / sampler.moments[:, 0]))
+    if growth <= _LARGEST_GROWTH:
+        return _Tensors(aligned.layers[0], None, dual_dot, _MARGIN * lost * max(growth, 1.0))
+    dual, other = truncated(full_tensor(values[0]), traits.parity)
+    return _Tensors(aligned.layers[0], dual, dual_dot, _MARGIN * max(lost, other))
 
 
 def _settled(probe: PairSampler, degree: int) -> bool:

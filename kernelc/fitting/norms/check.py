@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kernelc.fitting.norms.activation import ScaledActivation
 from kernelc.fitting.norms.grid import NormMap, chebyshev_rows
-from kernelc.fitting.norms.tensor import dense
+from kernelc.fitting.norms.tensor import dense, integrated
 from kernelc.fitting.proxy import Proxy, make_proxy
 from kernelc.fitting.quadrature import PairIntegral
 from kernelc.model import ActivationTraits, HermiteExpansion
@@ -51,13 +51,36 @@ def moment(table: NormMoment, s: float, x: float) -> float:
     return float(s ** (2 * table.power) * arb(logarithm).exp().mid())
 
 
-def _normalized(tensor: NormTensor, count: int, x: Array, theta: float) -> float:
+def _layer_values(tensor: NormTensor, x: Array) -> Array:
+    """Each layer's value at one pair of norms."""
+    count = max(len(layer) for layer in tensor.layers)
     rows = chebyshev_rows(x, count)
-    terms = np.array([np.sum(layer * rows[0][:, None] * rows[1]) for layer in dense(tensor, count)])
+    return np.array([np.sum(layer * rows[0][:, None] * rows[1]) for layer in dense(tensor, count)])
+
+
+def _normalized(tensor: NormTensor, x: Array, theta: float) -> float:
+    terms = _layer_values(tensor, x)
     start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[tensor.parity]
     series = np.zeros(start + step * len(terms))
     series[start::step] = terms
     return float(np.polynomial.chebyshev.chebval(2.0 * theta / np.pi - 1.0, series))
+
+
+def _value(program: NormProgram, s: Array, x: Array, theta: float) -> list[float]:
+    """T and, where it is not refused, Tdot, not normalized."""
+    scale = math.sqrt(moment(program.moment, s[0], x[0]) * moment(program.moment, s[1], x[1]))
+    if program.dual_dot is None or program.slope_moment is None:
+        assert program.dual is not None
+        return [scale * _normalized(program.dual, x, theta)]
+    slope_scale = math.sqrt(moment(program.slope_moment, s[0], x[0]) * moment(program.slope_moment, s[1], x[1]))
+    slope = slope_scale * _normalized(program.dual_dot, x, theta)
+    if program.dual is not None:
+        return [scale * _normalized(program.dual, x, theta), slope]
+    terms = _layer_values(program.dual_dot, x)
+    series = integrated(terms, program.dual_dot.parity)
+    part = float(np.polynomial.chebyshev.chebval(2.0 * theta / np.pi - 1.0, series))
+    means = np.polynomial.chebyshev.chebval(x, np.array(program.hermite[0]))
+    return [scale * float(means[0] * means[1]) - s[0] * s[1] * slope_scale * np.pi / 2.0 * part, slope]
 
 
 def largest_difference(program: NormProgram, expansion: HermiteExpansion, variance: float) -> float:
@@ -85,11 +108,8 @@ def compared(
     traits: ActivationTraits, activation: ScaledActivation, program: NormProgram, norms: tuple[float, float]
 ) -> tuple[float, int]:
     """(largest difference, how many) of T and Tdot from adaptive double integrals, relative to both moments' roots."""
-    assert program.dual is not None
     sizes = (1e-4, 1e-4 if activation.with_slope else 0.0)
     proxy = make_proxy(traits, Fraction(1), activation.radius * norms[1], sizes)
-    tensors = [t for t in (program.dual, program.dual_dot) if t is not None]
-    count = max(len(layer) for tensor in tensors for layer in tensor.layers)
     moments = [m for m in (program.moment, program.slope_moment) if m is not None]
     low, high = arb(norms[0]).log(), arb(norms[1]).log()
     worst, done = 0.0, 0
@@ -102,9 +122,8 @@ def compared(
         right = left if s[1] == s[0] else _scaled(proxy, float(s[1]), activation.radius)
         pair = PairIntegral(left, sizes_two, right)
         exact = pair(theta)
-        for index, tensor in enumerate(tensors):
-            value = _normalized(tensor, count, x, theta)
-            worst, done = max(worst, abs(value - exact[index] / scale[index])), done + 1
+        for value, true, size in zip(_value(program, s, x, theta), exact, scale, strict=False):
+            worst, done = max(worst, abs(value - true) / size), done + 1
     return worst, done
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernelc.fitting.norms.activation import ScaledActivation, evaluate, on_panels, profile
+from kernelc.fitting.norms.activation import ScaledActivation, evaluate, profile
 from kernelc.fitting.portable import cosine_sine, gaussian, legendre_rule
 
 Array = NDArray[np.float64]
@@ -28,6 +28,37 @@ _INNER_NODES, _INNER_WEIGHTS = legendre_rule(14)
 #: Cuts of the inner Gaussian, in standard deviations.
 _SPLITS = np.array([-8.6, -4.0, 0.0, 4.0, 8.6])
 _CHUNK = 20_000
+#: Gauss-Hermite for a standard normal, 18 points (computed to 40 digits from the roots of He_18), and the width of
+#: its window in units of sigma's features where it is exact to double precision.
+_HALF_NODES = np.array(
+    [
+        0.3652457555076976,
+        1.0983955180915013,
+        1.8397799215086454,
+        2.5958336889112403,
+        3.374736535778091,
+        4.1880202316294035,
+        5.05407268544274,
+        6.0077459113595975,
+        7.139464849146479,
+    ]
+)
+_HALF_WEIGHTS = np.array(
+    [
+        0.2727832346542879,
+        0.16068530389351263,
+        0.054896632480222626,
+        0.010516517751941342,
+        0.001065484796291652,
+        5.1798961441162064e-05,
+        1.0215523976369812e-06,
+        5.905488478836596e-09,
+        4.416588769358705e-12,
+    ]
+)
+_HERMITE_NODES = np.concatenate([-_HALF_NODES[::-1], _HALF_NODES])
+_HERMITE_WEIGHTS = np.concatenate([_HALF_WEIGHTS[::-1], _HALF_WEIGHTS])
+_LOCAL = 0.15
 
 
 class PairSampler:
@@ -102,9 +133,9 @@ class PairSampler:
     def _outer_panels(self, angle: float) -> tuple[Array, Array]:
         """Panels in z for every norm: sigma's own at the largest norm, and the scale of theta about 0."""
         radius, high = self._activation.radius, float(self._s.max())
-        cuts = self._activation.proxy.edges / high
-        steps = np.arange(1, 10) * angle
-        grid = np.arange(-int(2 * radius), int(2 * radius) + 1) * 0.5
+        cuts = self._activation.coarse_edges / high
+        steps = np.array([1.0, 2.0, 3.5, 5.5, 9.0]) * angle
+        grid = np.arange(-int(radius), int(radius) + 1) * 1.0
         edges = np.unique(np.concatenate([grid, cuts, steps, -steps, [-radius, radius]]))
         edges = edges[np.abs(edges) <= radius]
         keep = np.concatenate([[True], np.diff(edges) > 1e-12])
@@ -119,15 +150,32 @@ class PairSampler:
         cosine, sine = cosine_sine(angle)
         found = np.zeros((kernels, z.size))
         middle = z * cosine
-        starts, ends, owners = _inner_panels(proxy.edges / s, middle, sine)
+        # away from the breakpoint a window in which sigma is a short polynomial needs one rule of Gauss and Hermite
+        smooth = np.abs(middle) > -_SPLITS[0] * sine
+        if s * sine <= _LOCAL * self._activation.feature and bool(smooth.any()):
+            v = s * (middle[smooth, None] + sine * _HERMITE_NODES)
+            for j in range(kernels):
+                found[j, smooth] = np.sum(evaluate(proxy, v, bool(j)) * _HERMITE_WEIGHTS, axis=1)
+            if bool(smooth.all()):
+                return found
+            rest = ~smooth
+            found[:, rest] = self._windows(s, middle[rest], sine)
+            return found
+        return self._windows(s, middle, sine)
+
+    def _windows(self, s: float, middle: Array, sine: float) -> Array:
+        """The same about any middles, by panels."""
+        proxy, kernels = self._activation.proxy, self.moments.shape[1]
+        found = np.zeros((kernels, middle.size))
+        starts, ends, owners = _inner_panels(self._activation.coarse_edges / s, middle, sine)
         half, centre = 0.5 * (ends - starts), 0.5 * (ends + starts)
         for first in range(0, len(starts), _CHUNK):
             part = slice(first, first + _CHUNK)
             v = centre[part, None] + half[part, None] * _INNER_NODES
             density = gaussian((v - middle[owners[part], None]) / sine) * (half[part, None] * _INNER_WEIGHTS / sine)
             for j in range(kernels):
-                sums = np.sum(on_panels(proxy, s * centre[part], s * v, bool(j)) * density, axis=1)
-                found[j] += np.bincount(owners[part], sums, z.size)
+                sums = np.sum(evaluate(proxy, s * v, bool(j)) * density, axis=1)
+                found[j] += np.bincount(owners[part], sums, middle.size)
         return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from flint import arb, ctx
 from numpy.typing import NDArray
 
 from kernelc.fitting.chebyshev import angles, coefficients
@@ -14,8 +15,8 @@ from kernelc.program import NormTensor
 Array = NDArray[np.float64]
 #: theta -> values (kernels, n, n)
 Sampler = Callable[[float], Array]
-#: What all dropped coefficients of one kernel may add up to.
-DROPPED = 5e-12
+#: The root of the sum of squares of all dropped coefficients of one kernel.
+DROPPED = 1.5e-13
 #: Decimals of a literal: thousands of such roundings stay far below what is dropped.
 _DECIMALS = 15
 
@@ -33,28 +34,32 @@ def theta_coefficients(values: Array) -> Array:
 
 def full_tensor(values: Array) -> Array:
     """(degree + 1, n, n) values -> coefficients of T_m(z) T_i(x1) T_j(x2), symmetric in i, j."""
-    table = norm_transform(values.shape[1])
-    first = along_first(table, np.moveaxis(theta_coefficients(values), 1, 0))
-    second = along_first(table, np.moveaxis(first, 2, 0))
-    # axes (j, i, m): symmetric up to rounding
-    tensor = np.transpose(second, (2, 1, 0))
-    return 0.5 * (tensor + np.swapaxes(tensor, 1, 2))
+    return np.array([matrix_coefficients(layer) for layer in theta_coefficients(values)])
+
+
+def matrix_coefficients(values: Array) -> Array:
+    """(n, n) values at one theta -> coefficients of T_i(x1) T_j(x2), symmetric."""
+    table = norm_transform(len(values))
+    matrix = along_first(table, along_first(table, values).T)
+    result: Array = 0.5 * (matrix + matrix.T)
+    return result
 
 
 def truncated(tensor: Array, parity: str) -> tuple[NormTensor, float]:
-    """The short literals, and what the dropped coefficients add up to.
+    """The short literals, and the root of the sum of squares of the dropped coefficients.
 
     `parity` of the series in theta about pi/2: the other terms are exactly zero.
     """
     start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[parity]
     kept = tensor[start::step]
     sizes = np.sort(np.abs(kept), axis=None)
-    small = int(np.searchsorted(np.cumsum(sizes), DROPPED, side="right"))
+    squares = np.cumsum(sizes * sizes)
+    small = int(np.searchsorted(squares, DROPPED**2, side="right"))
     threshold = float(sizes[small - 1]) if small else 0.0
     layers = [_layer(matrix, threshold) for matrix in kept]
     while len(layers) > 1 and not layers[-1]:
         layers.pop()
-    return NormTensor(parity, tuple(layers)), float(np.sum(sizes[:small]))  # type: ignore[arg-type]
+    return NormTensor(parity, tuple(layers)), float(np.sqrt(squares[small - 1])) if small else 0.0  # type: ignore[arg-type]
 
 
 def _layer(matrix: Array, threshold: float) -> tuple[tuple[float, ...], ...]:
@@ -68,6 +73,43 @@ def _layer(matrix: Array, threshold: float) -> tuple[tuple[float, ...], ...]:
     while rows and not rows[-1]:
         rows.pop()
     return tuple(rows)
+
+
+def integrated(layers: Array, parity: str) -> Array:
+    """int_0^z of sum_m layers[m] T_p(m)(y) cos(pi y / 2) dy: coefficients of T_0, T_1, ..., (degrees, ...).
+
+    With dT / dtheta = -s1 s2 Tdot sin(theta), theta = pi (z + 1) / 2, this is what T is made of.
+    """
+    start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[parity]
+    cosines = _cosine_series()
+    degrees = start + step * len(layers)
+    product = np.zeros((degrees + 2 * len(cosines), *layers.shape[1:]))
+    for m, layer in enumerate(layers):
+        p = start + step * m
+        for k, c in enumerate(cosines):
+            product[p + 2 * k] += (0.5 * c) * layer
+            product[abs(p - 2 * k)] += (0.5 * c) * layer
+    result = np.zeros((len(product) + 1, *layers.shape[1:]))
+    for p, layer in enumerate(product):
+        if p == 0:
+            result[1] += layer
+        elif p == 1:
+            result[2] += 0.25 * layer
+        else:
+            result[p + 1] += layer / (2.0 * (p + 1))
+            result[p - 1] -= layer / (2.0 * (p - 1))
+    # the value at z = 0 goes into the constant
+    for p in range(2, len(result), 2):
+        result[0] += result[p] if p % 4 == 2 else -result[p]
+    return result
+
+
+def _cosine_series() -> Array:
+    """cos(pi y / 2) = sum_k c_k T_2k(y), by Bessel functions."""
+    with ctx.workprec(160):
+        angle = arb.pi() / 2
+        series = [(2 if k else 1) * (-1) ** k * float(angle.bessel_j(2 * k).mid()) for k in range(13)]
+    return np.array(series)
 
 
 def layer_count(tensor: NormTensor) -> int:

@@ -176,7 +176,7 @@ def _homogeneous_errors(certificate: Mapping[str, Any]) -> tuple[list[Curve], st
         word = "proved bound" if kind == "bound" else "estimate"
         curves.append(Curve(f"{NAMES[name]}: {word}", norms, values, _COLOURS[name]))
     return curves, (
-        "The truncation error for two inputs of the same norm r. σ is homogeneous, so kernel and error grow alike "
+        "The truncation error for two inputs of the same norm r. By homogeneity kernel and error grow alike "
         "with r: the relative error is the same at every norm."
     )
 

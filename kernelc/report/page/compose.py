@@ -66,7 +66,8 @@ def _text(certificate: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": plain_text(certificate.get("name", "?")),
         "expression": plain_text(certificate.get("expression", "?")),
-        "formula": mathml(_sigma_latex(certificate)),
+        "given": isinstance(certificate.get("dual_kernel"), Mapping),
+        "formula": mathml(_formula_latex(certificate)),
         "verdict": verdict(certificate),
         "tiles": tiles(certificate),
         "facts": [row for row in activation_rows(certificate) if not _is_closed_form(row[0])],
@@ -87,9 +88,17 @@ def _text(certificate: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sigma_latex(certificate: Mapping[str, Any]) -> str | None:
+def _formula_latex(certificate: Mapping[str, Any]) -> str | None:
     latex = certificate.get("latex")
-    return rf"\sigma(t) = {latex}" if isinstance(latex, str) and latex else None
+    return rf"{_left_side(certificate)} = {latex}" if isinstance(latex, str) and latex else None
+
+
+def _left_side(certificate: Mapping[str, Any]) -> str:
+    """What the formula is: the activation, or a dual kernel whose activation is unknown."""
+    given = certificate.get("dual_kernel")
+    if not isinstance(given, Mapping):
+        return r"\sigma(t)"
+    return r"k(\rho)" if given.get("variables") == ["rho"] else "T(q_{11}, q_{12}, q_{22})"
 
 
 def _is_closed_form(label: str) -> bool:
@@ -119,7 +128,8 @@ def _norms_text(certificate: Mapping[str, Any]) -> str:
     """For which inputs the kernel holds."""
     degree, variance = certificate.get("homogeneous_degree"), plain_text(certificate.get("variance", "?"))
     if degree is not None:
-        return f"Rows of any norm are served: σ is homogeneous of degree {plain_text(degree)}."
+        subject = "T" if certificate.get("dual_kernel") else "σ"
+        return f"Rows of any norm are served: {subject} is homogeneous of degree {plain_text(degree)}."
     norms = certificate.get("norms")
     served = norms_served(norms) if isinstance(norms, Mapping) else None
     if served is not None:

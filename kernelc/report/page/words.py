@@ -112,12 +112,14 @@ def commands(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _compile_words(name: str, request: Mapping[str, Any]) -> list[str]:
     """The request as options: each key is an option's name, lists repeat it."""
-    words = ["kernelc", "compile", plain_text(request.get("expression", "")), "--name", name]
+    expression, dual = request.get("expression"), request.get("dual")
+    formula = [plain_text(expression or "")] if dual is None else ["--dual", plain_text(dual)]
+    words = ["kernelc", "compile", *formula, "--name", name]
     parameters = request.get("parameters")
     for key, value in parameters.items() if isinstance(parameters, Mapping) else ():
         words += ["--param", f"{plain_text(key)}={plain_text(value)}"]
     for key, value in request.items():
-        if key in {"expression", "parameters"} or value is None or (key == "variance" and str(value) == "1"):
+        if key in {"expression", "dual", "parameters"} or value is None or (key == "variance" and str(value) == "1"):
             continue
         if key == "backends":
             many = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]

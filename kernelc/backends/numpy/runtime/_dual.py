@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ._closed import ClosedDual, evaluate_closed, evaluate_homogeneous
 from ._evaluation import KernelTables, derivative, evaluate_direct
 from ._inputs import DoubleArray, FloatArray, as_floats
-from ._norms import NormTables, evaluate_pairs
+from ._norms import NormTables, evaluate_pairs, serves
 
 #: How far, in spacings of the dtype, a variance may lie from the compiled one and still be taken for it:
 #: the rounding of a row scaled to that norm. What it adds to the relative error is of this size too.
@@ -180,7 +180,7 @@ def evaluate_dual(
     first, cross, second, dtype = _broadcast(q11, q12, q22)
     if closed is not None:
         return _finish("dual", _by_closed_form(tables, closed, 0, (first, cross, second), dtype), dtype)
-    if norms is not None and norms.dual is not None and not _is_compiled_variance(tables, first, second):
+    if norms is not None and serves(norms) and not _is_compiled_variance(tables, first, second):
         return _finish("dual", _by_norms(tables, norms, "dual", (first, cross, second), dtype), dtype)
     degree = tables.homogeneous_degree
     if degree is None:
@@ -217,7 +217,7 @@ def evaluate_dual_dot(
     first, cross, second, dtype = _broadcast(q11, q12, q22)
     if closed is not None:
         return _finish("dual_dot", _by_closed_form(tables, closed, 1, (first, cross, second), dtype), dtype)
-    if norms is not None and norms.dual_dot is not None and not _is_compiled_variance(tables, first, second):
+    if norms is not None and serves(norms) and not _is_compiled_variance(tables, first, second):
         return _finish("dual_dot", _by_norms(tables, norms, "dual_dot", (first, cross, second), dtype), dtype)
     degree = tables.homogeneous_degree
     if degree is None:

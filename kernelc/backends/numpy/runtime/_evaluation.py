@@ -66,7 +66,7 @@ class KernelTables:
     `homogeneous_degree` p: T(q11, q12, q22) = (sqrt(q11 q22) / q)^p kappa(rho) at every variance; None:
     the tables hold at q alone. `drop` evaluates kappa(1) - kappa(rho) with a small *relative* error as
     rho -> 1: a ThetaTable gives it directly, a PowerTable gives it divided by 1 - rho. `kappa_dot` is
-    None exactly where `derivative_refused` tells why.
+    None exactly where `derivative_refused` tells why. `breakpoints`: where sigma is not analytic.
     """
 
     name: str
@@ -77,6 +77,7 @@ class KernelTables:
     drop: Table
     kappa_dot: DualTables | None
     derivative_refused: str | None
+    breakpoints: tuple[float, ...] = ()
 
 
 def derivative(tables: KernelTables) -> DualTables:

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from ._evaluation import KernelTables
 from ._inputs import DoubleArray, FloatArray, as_depth
+from ._judged import sample_pairs
 from ._norms import NormTables
-from ._pairs import sample_pairs
 from ._plan import SKETCHES, Plan, Planned, Request, make_plan
 from ._powers import PowerMap
 from ._radial import RadialSeries, radial_series

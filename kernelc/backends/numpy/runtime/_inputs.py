@@ -113,3 +113,21 @@ def as_scale(name: str, value: SupportsFloat, *, zero: bool) -> float:
     if not math.isfinite(scale) or scale < 0.0 or (scale == 0.0 and not zero):
         raise ValueError(f"{name}: expected a finite number {'>= 0' if zero else '> 0'}, got {scale!r}")
     return scale
+
+
+def as_output(
+    out: FloatArray, shape: tuple[int, int], dtype: np.dtype[Any], inputs: tuple[FloatArray, ...]
+) -> FloatArray:
+    """`out` where a result of this shape and dtype can be written into it.
+
+    Raises:
+        ValueError: naming out, for anything else, and where it shares memory with an input.
+    """
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
+        found = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ValueError(f"out: expected an array of {dtype} of shape {shape}, got {found}")
+    if not out.flags.writeable:
+        raise ValueError("out: the array is read-only")
+    if any(np.may_share_memory(out, array) for array in inputs):
+        raise ValueError("out: shares memory with an input")
+    return out

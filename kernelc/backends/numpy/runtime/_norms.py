@@ -6,7 +6,8 @@ With n(s)^2 = E[sigma(s Z)^2] and z = 2 theta / pi - 1,
     T(s1, s2, theta) = n(s1) n(s2) sum_m T_m(z) P_m(s1, s2),
 
 each P_m a symmetric matrix of Chebyshev coefficients in x(s1), x(s2). Its eigenvalues fall fast, so on a tile
-P_m is a product of two thin matrices, and the sum over m is Clenshaw's recurrence.
+P_m is a product of two thin matrices, and the sum over m is Clenshaw's recurrence. Tdot has the same form, and
+T is its integral: dT / dtheta = -s1 s2 Tdot sin(theta), with T = E[sigma(u)] E[sigma(v)] at theta = pi / 2.
 
 Part of every generated package, copied verbatim; it needs NumPy alone.
 """
@@ -25,6 +26,9 @@ from ._inputs import DoubleArray, FloatArray
 
 #: A tile's rows job[0]:job[1] and columns job[2]:job[3].
 Job = tuple[int, int, int, int]
+
+_Parity = Literal["even", "odd", "none"]
+_Kind = Literal["value", "slope", "integral"]
 
 #: Entries in work at a time: they stay in the cache, and their products are too small for BLAS to start threads.
 _CHUNK = 8192
@@ -58,7 +62,7 @@ class TensorTable:
     p(m) = m, 2 m or 2 m + 1 for parity none, even, odd in rho.
     """
 
-    parity: Literal["even", "odd", "none"]
+    parity: _Parity
     layers: tuple[tuple[tuple[float, ...], ...], ...]
 
 
@@ -66,8 +70,9 @@ class TensorTable:
 class NormTables:
     """Tables for standard deviations s in `norms`, ends included; x(s) = stretch log(s + shift) - offset.
 
-    `hermite[k]`: Chebyshev coefficients of a_k(s) / n(s). `dual`, `dual_dot`: normalized T and Tdot; None
-    where there is no table. `slope_moment` is None where Tdot is refused.
+    `hermite[k]`: Chebyshev coefficients of a_k(s) / n(s). `aligned`: normalized T at theta = 0, as a layer of a
+    tensor; None where there are no tables of T. `dual_dot`: normalized Tdot, None (with `slope_moment`) where it
+    is refused. `dual`: normalized T, None where it is the integral of Tdot.
     """
 
     norms: tuple[float, float]
@@ -77,15 +82,21 @@ class NormTables:
     moment: MomentTable
     slope_moment: MomentTable | None
     hermite: tuple[tuple[float, ...], ...]
+    aligned: tuple[tuple[float, ...], ...] | None
     dual: TensorTable | None
     dual_dot: TensorTable | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Compressed:
-    """P_m = vectors[m] diag(signs[m]) vectors[m].T in the Chebyshev basis of `count` functions."""
+    """P_m = vectors[m] diag(signs[m]) vectors[m].T in the Chebyshev basis of `count` functions.
 
-    parity: Literal["even", "odd", "none"]
+    `kind` says what a row's Chebyshev functions are multiplied by: n(s), m(s), or s m(s) where T is the integral
+    of Tdot, m(s)^2 = E[sigma'(s Z)^2]; a_0(s1) a_0(s2) is then to be added.
+    """
+
+    kind: _Kind
+    parity: _Parity
     count: int
     vectors: tuple[DoubleArray, ...]
     signs: tuple[DoubleArray, ...]
@@ -95,7 +106,7 @@ class _Compressed:
 class _Factors:
     """P_m n n on all pairs: left[m] (n1, r) @ right[m] (r, n2), both padded with zeros; or one number each."""
 
-    parity: Literal["even", "odd", "none"]
+    parity: _Parity
     left: tuple[FloatArray, ...]
     right: tuple[FloatArray, ...]
     numbers: tuple[float, ...] | None
@@ -162,23 +173,81 @@ def hermite_rows(tables: NormTables, s: DoubleArray, degree: int) -> DoubleArray
     return rows
 
 
-@lru_cache(maxsize=32)
-def _compressed(table: TensorTable, dtype: np.dtype[Any]) -> _Compressed:
-    """The layers' eigenvectors, scaled by the roots of their eigenvalues."""
+def serves(tables: NormTables) -> bool:
+    """Whether there are tables of T (and of Tdot, where it is not refused), not of moments and a_k alone."""
+    return tables.aligned is not None
+
+
+def _symmetric(rows: tuple[tuple[float, ...], ...], count: int) -> DoubleArray:
+    """The (count, count) matrix of which rows j <= i are given."""
+    matrix = np.zeros((count, count))
+    for i, row in enumerate(rows):
+        matrix[i, : len(row)] = row
+        matrix[: len(row), i] = row
+    return matrix
+
+
+def _integral(degrees: int) -> DoubleArray:
+    """(more, degrees): Chebyshev coefficients of f -> -pi/2 times the integral of f(y) cos(pi y / 2) over [0, z]."""
+    angles = np.pi * (np.arange(25) + 0.5) / 25
+    cosine: DoubleArray = np.cos(np.outer(np.arange(25), angles)) @ np.cos(0.5 * np.pi * np.cos(angles)) * (2.0 / 25)
+    cosine[0] *= 0.5
+    cosine[1::2] = 0.0
+    columns: list[DoubleArray] = []
+    for degree in range(degrees):
+        unit = np.zeros(degrees)
+        unit[degree] = -0.5 * np.pi
+        product = np.zeros(degrees + 25)
+        found: DoubleArray = np.polynomial.chebyshev.chebmul(unit[: degree + 1], cosine)
+        product[: found.size] = found
+        column: DoubleArray = np.polynomial.chebyshev.chebint(product, lbnd=0.0)
+        columns.append(column)
+    return np.array(columns).T
+
+
+def _layers(tables: NormTables, which: Literal["dual", "dual_dot"]) -> tuple[_Kind, _Parity, DoubleArray]:
+    """The kind, the parity and the matrices P_m (terms, count, count)."""
+    table = tables.dual_dot if which == "dual_dot" or tables.dual is None else tables.dual
+    assert table is not None
     count = max(len(layer) for layer in table.layers)
+    stack = np.array([_symmetric(layer, count) for layer in table.layers])
+    if which == "dual_dot" or table is tables.dual:
+        return "slope" if which == "dual_dot" else "value", table.parity, stack
+    start, step = _progression(table.parity)
+    degrees = start + step * len(stack)
+    full = np.zeros((degrees, count * count))
+    full[start::step] = stack.reshape(len(stack), -1)
+    result = (_integral(degrees) @ full).reshape(-1, count, count)
+    parity: _Parity = "none"
+    if table.parity != "none":
+        parity = "odd" if table.parity == "even" else "even"
+    start, step = _progression(parity)
+    return "integral", parity, result[start::step]
+
+
+def _progression(parity: str) -> tuple[int, int]:
+    """First degree in z and step of a series of this parity in rho."""
+    return {"even": (0, 2), "odd": (1, 2)}.get(parity, (0, 1))
+
+
+@lru_cache(maxsize=32)
+def _compressed(tables: NormTables, which: Literal["dual", "dual_dot"], dtype: np.dtype[Any]) -> _Compressed:
+    """The layers' eigenvectors, scaled by the roots of their eigenvalues."""
+    kind, parity, stack = _layers(tables, which)
     vectors, signs = [], []
-    for layer in table.layers:
-        matrix = np.zeros((len(layer), len(layer)))
-        for i, row in enumerate(layer):
-            matrix[i, : len(row)] = row
-            matrix[: len(row), i] = row
-        values, basis = np.linalg.eigh(matrix)
+    for layer in stack:
+        large = np.flatnonzero(np.abs(layer).max(axis=1) > 1e-3 * _SMALLEST[dtype])
+        size = int(large[-1]) + 1 if large.size else 1
+        values, basis = np.linalg.eigh(layer[:size, :size])
         kept = np.abs(values) > _SMALLEST[dtype]
-        wide = np.zeros((count, int(np.count_nonzero(kept))))
-        wide[: len(layer)] = basis[:, kept] * np.sqrt(np.abs(values[kept]))
+        wide = np.zeros((stack.shape[1], int(np.count_nonzero(kept))))
+        wide[:size] = basis[:, kept] * np.sqrt(np.abs(values[kept]))
         vectors.append(wide)
         signs.append(np.sign(values[kept]))
-    return _Compressed(table.parity, count, tuple(vectors), tuple(signs))
+    while len(vectors) > 1 and vectors[-1].shape[1] == 0:
+        vectors.pop()
+        signs.pop()
+    return _Compressed(kind, parity, stack.shape[1], tuple(vectors), tuple(signs))
 
 
 def _padded(rows: DoubleArray, dtype: np.dtype[Any]) -> FloatArray:
@@ -189,28 +258,45 @@ def _padded(rows: DoubleArray, dtype: np.dtype[Any]) -> FloatArray:
     return result
 
 
+def _row_factors(tables: NormTables, plan: _Compressed, s: DoubleArray) -> list[DoubleArray]:
+    """One side of every P_m for rows of norms s, (n, r) each; the first ends in a column a_0(s) for an integral."""
+    x = _variable(tables, s)
+    moment = tables.moment if plan.kind == "value" else tables.slope_moment
+    assert moment is not None
+    size = _root(moment, s, x)
+    if plan.kind == "integral":
+        size = size * s
+    basis = _basis(x, plan.count) * size[:, None]
+    rows = [basis @ vectors for vectors in plan.vectors]
+    if plan.kind == "integral" and plan.parity != "odd":
+        rows[0] = np.concatenate([rows[0], hermite_rows(tables, s, 0)], axis=1)
+    return rows
+
+
+def _signs(plan: _Compressed) -> list[DoubleArray]:
+    """The signs of the products, as `_row_factors` has their columns."""
+    signs = list(plan.signs)
+    if plan.kind == "integral" and plan.parity != "odd":
+        signs[0] = np.append(signs[0], 1.0)
+    return signs
+
+
 def _factors(
     tables: NormTables, which: Literal["dual", "dual_dot"], left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]
 ) -> _Factors:
-    table = tables.dual if which == "dual" else tables.dual_dot
-    moment = tables.moment if which == "dual" else tables.slope_moment
-    assert table is not None
-    assert moment is not None
-    plan = _compressed(table, dtype)
+    plan = _compressed(tables, which, dtype)
     same = left is right or (left.shape == right.shape and bool(np.array_equal(left, right)))
     one = bool((left == left[0]).all()) and bool((right == right[0]).all())
     sides = []
     for s in (left[:1] if one else left,) if same else ((left[:1], right[:1]) if one else (left, right)):
-        x = _variable(tables, s)
-        basis = _basis(x, plan.count) * _root(moment, s, x)[:, None]
-        sides.append([basis @ vectors for vectors in plan.vectors])
-    first, second = sides[0], sides[-1]
+        sides.append(_row_factors(tables, plan, s))
+    first, second, signs = sides[0], sides[-1], _signs(plan)
     if one:
-        numbers = tuple(float(a[0] * sign @ b[0]) for a, b, sign in zip(first, second, plan.signs, strict=True))
+        numbers = tuple(float(a[0] * sign @ b[0]) for a, b, sign in zip(first, second, signs, strict=True))
         return _Factors(plan.parity, (), (), numbers)
     return _Factors(
         plan.parity,
-        tuple(_padded(rows * sign, dtype) for rows, sign in zip(first, plan.signs, strict=True)),
+        tuple(_padded(rows * sign, dtype) for rows, sign in zip(first, signs, strict=True)),
         tuple(np.ascontiguousarray(_padded(rows, dtype).T) for rows in second),
         None,
     )
@@ -221,7 +307,7 @@ def bind(
 ) -> NormFactors:
     """What every tile of one layer needs, from the standard deviations s of its rows and columns (float64, 1-D).
 
-    `tables.dual` (and `tables.dual_dot` for `with_dot`) must be there, and every s in `tables.norms`.
+    `tables` must serve T (and have `dual_dot` for `with_dot`), and every s be in `tables.norms`.
     """
     return NormFactors(
         tables,
@@ -307,37 +393,28 @@ def _chunk(
 class _PairSeries:
     """Coefficients in theta of chosen pairs, shape (pairs, terms), and their parity."""
 
-    parity: Literal["even", "odd", "none"]
+    parity: _Parity
     coefficients: DoubleArray
 
     def full(self) -> DoubleArray:
         """The Chebyshev coefficients in z, degree first: (degrees, pairs)."""
-        start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[self.parity]
+        start, step = _progression(self.parity)
         result = np.zeros((start + step * self.coefficients.shape[1], len(self.coefficients)))
         result[start::step] = self.coefficients.T
         return result
 
 
 def _pair_series(
-    tables: NormTables, which: Literal["dual", "dual_dot"], s1: DoubleArray, s2: DoubleArray, *, scaled: bool
+    tables: NormTables, which: Literal["dual", "dual_dot"], s1: DoubleArray, s2: DoubleArray
 ) -> _PairSeries:
-    """The series in theta of pairs of norms s1, s2 (k,), times n(s1) n(s2) where `scaled`."""
-    table = tables.dual if which == "dual" else tables.dual_dot
-    moment = tables.moment if which == "dual" else tables.slope_moment
-    assert table is not None
-    assert moment is not None
-    plan = _compressed(table, np.dtype(np.float64))
-    stacked = np.concatenate(plan.vectors, axis=1)
-    sides = []
+    """The series in theta of T or Tdot at pairs of norms s1, s2 (k,)."""
+    plan = _compressed(tables, which, np.dtype(np.float64))
+    signs, sides = _signs(plan), []
     for s in (s1, s2):
         norms, index = np.unique(s, return_inverse=True)
-        x = _variable(tables, norms)
-        basis = _basis(x, plan.count)
-        if scaled:
-            basis *= _root(moment, norms, x)[:, None]
-        sides.append((basis @ stacked)[index.reshape(-1)])
-    products = sides[0] * sides[1] * np.concatenate(plan.signs)
-    widths = np.array([vectors.shape[1] for vectors in plan.vectors])
+        sides.append(np.concatenate(_row_factors(tables, plan, norms), axis=1)[index.reshape(-1)])
+    products = sides[0] * sides[1] * np.concatenate(signs)
+    widths = np.array([sign.size for sign in signs])
     result = np.zeros((s1.size, len(widths)))
     filled = np.flatnonzero(widths)
     if filled.size:
@@ -353,7 +430,7 @@ def evaluate_pairs(
     result = np.empty(theta.size)
     for start in range(0, theta.size, _PAIRS):
         part = slice(start, start + _PAIRS)
-        series = _pair_series(tables, which, s1[part], s2[part], scaled=True)
+        series = _pair_series(tables, which, s1[part], s2[part])
         z = 2.0 / np.pi * theta[part] - 1.0
         result[part] = np.polynomial.chebyshev.chebval(z, series.full(), tensor=False)
     return result
@@ -376,48 +453,34 @@ def gap(
 
 
 def _norm_gap(tables: NormTables, s1: DoubleArray, s2: DoubleArray) -> DoubleArray:
-    """1 - C(s1, s2, 0): half the quadratic form of P at theta = 0 on T_j(x1) - T_j(x2), j = 0, 1, ..."""
-    assert tables.dual is not None
-    plan = _compressed(tables.dual, np.dtype(np.float64))
-    ends = _ends(plan.parity, len(plan.vectors))
-    matrix = np.zeros((plan.count, plan.count))
-    for end, vectors, signs in zip(ends, plan.vectors, plan.signs, strict=True):
-        matrix += end * (vectors * signs) @ vectors.T
+    """1 - C(s1, s2, 0): half the quadratic form of `aligned` on T_j(x1) - T_j(x2), j = 0, 1, ..."""
+    assert tables.aligned is not None
+    count = len(tables.aligned)
+    matrix = _symmetric(tables.aligned, count)
     x1, x2 = _variable(tables, s1), _variable(tables, s2)
     # x1 - x2 without cancellation; the differences of T_j are divided by it and grow by the same recurrence
     step = tables.stretch * np.log1p((s1 - s2) / (s2 + tables.shift))
-    values, quotients = _basis(x2, plan.count), np.zeros((s1.size, plan.count))
-    if plan.count > 1:
+    values, quotients = _basis(x2, count), np.zeros((s1.size, count))
+    if count > 1:
         quotients[:, 1] = 1.0
-    for j in range(2, plan.count):
+    for j in range(2, count):
         quotients[:, j] = 2.0 * (x1 * quotients[:, j - 1] + values[:, j - 1]) - quotients[:, j - 2]
     half: DoubleArray = 0.5 * step**2 * np.einsum("ij,ij->i", quotients @ matrix, quotients)
     return half
 
 
-def _ends(parity: str, terms: int) -> DoubleArray:
-    """T_p(m)(-1)."""
-    if parity == "none":
-        return np.where(np.arange(terms) % 2 == 0, 1.0, -1.0)
-    return np.full(terms, -1.0 if parity == "odd" else 1.0)
-
-
 def _angle_gap(tables: NormTables, s1: DoubleArray, s2: DoubleArray, theta: DoubleArray) -> DoubleArray:
     """C(s1, s2, 0) - C(s1, s2, theta)."""
     total = np.zeros(theta.size)
+    size = _root(tables.moment, s1, _variable(tables, s1)) * _root(tables.moment, s2, _variable(tables, s2))
+    series: DoubleArray = _pair_series(tables, "dual" if tables.dual_dot is None else "dual_dot", s1, s2).full()
     if tables.dual_dot is None:
-        derivative = np.polynomial.chebyshev.chebder(_pair_series(tables, "dual", s1, s2, scaled=False).full())
-        for node, weight in zip(_GAPS, _WEIGHTS, strict=True):
-            z = 2.0 / np.pi * node * theta - 1.0
-            total -= weight * np.polynomial.chebyshev.chebval(z, derivative, tensor=False)
-        slope: DoubleArray = 2.0 / np.pi * theta * total
-        return slope
-    series = _pair_series(tables, "dual_dot", s1, s2, scaled=True).full()
+        series, size = np.asarray(np.polynomial.chebyshev.chebder(series), dtype=np.float64), -0.5 * np.pi * size
+    else:
+        size = np.divide(size, s1 * s2, out=np.zeros_like(size), where=s1 * s2 > 0.0)
     for node, weight in zip(_GAPS, _WEIGHTS, strict=True):
         angle = node * theta
         value = np.polynomial.chebyshev.chebval(2.0 / np.pi * angle - 1.0, series, tensor=False)
-        total += weight * value * np.sin(angle)
-    size = _root(tables.moment, s1, _variable(tables, s1)) * _root(tables.moment, s2, _variable(tables, s2))
-    scale = np.divide(s1 * s2, size, out=np.zeros_like(size), where=size > 0.0)
-    drop: DoubleArray = scale * theta * total
+        total += weight * value if tables.dual_dot is None else weight * value * np.sin(angle)
+    drop: DoubleArray = np.divide(theta * total, size, out=np.zeros_like(size), where=size != 0.0)
     return drop

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ._inputs import DoubleArray
-from ._pairs import ASSUMED_DIMENSION, Pairs, isotropic_pairs
+from ._judged import ASSUMED_DIMENSION, Pairs, isotropic_pairs
 from ._polysketch import PolySketchMap, PolySketchPlanner, embedding_features, inner_dimension, levels
 from ._powers import PowerDesign, PowerMap, PowerPlanner
 from ._radial import RadialSeries

@@ -18,7 +18,7 @@ import numpy as np
 
 from ._harmonics import HarmonicBlock
 from ._inputs import DoubleArray, FloatArray
-from ._pairs import Pairs, kernel_at
+from ._judged import Pairs, kernel_at
 from ._radial import RadialSeries
 from ._rows import RowSource
 

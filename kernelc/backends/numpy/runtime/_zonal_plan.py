@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ._inputs import DoubleArray
-from ._pairs import Pairs, kernel_at, slope_at
+from ._judged import Pairs, kernel_at, slope_at
 from ._radial import RadialSeries
 from ._zonal import (
     HAAR_DIMENSION,
