@@ -93,8 +93,8 @@ class Pipeline(Protocol):
     ) -> CompiledKernel:
         """Compile one activation."""
 
-    def page_of(self, certificate: Mapping[str, Any]) -> str:
-        """The HTML report of a certificate."""
+    def page_of(self, certificate: Mapping[str, Any], folder: Path) -> str:
+        """The HTML report of the compiled kernel in `folder`."""
 
     def check(self, name: str, out: Path, deep: bool, progress: Progress) -> CheckOutcome:
         """Re-derive one kernel from the request in its certificate and compare."""
@@ -246,7 +246,9 @@ def report_command(name: str, format_: str, output: Path | None, open_: bool, ou
 
 def _report_page(certificate: Mapping[str, Any], name: str, output: Path | None, out: Path, *, open_: bool) -> None:
     """The page to a pipe as it is; nobody reads HTML on a terminal, so there it becomes a file."""
-    text = _run_bounded(lambda _: load_pipeline().page_of(certificate), _DEFAULT_TIMEOUT_SECONDS, quiet=True)
+    text = _run_bounded(
+        lambda _: load_pipeline().page_of(certificate, out / name), _DEFAULT_TIMEOUT_SECONDS, quiet=True
+    )
     if output is None and not open_ and not sys.stdout.isatty():
         click.echo(text, nl=False)
         return

@@ -16,6 +16,18 @@ from kernelc.model import ActivationCurve, ActivationSpec, Ball, EmittedModule
 from kernelc.report import page, render
 from kernelc.writer import check_target, write
 
+#: Inputs and numbers of features for which a report shows plans.
+_SHOWN_DIM, _SHOWN_FEATURES = 784, (512, 1024, 2048, 4096, 8192, 16384)
+
+
+def plans_to_show(files: Mapping[str, str], certificate: Mapping[str, Any]) -> list[Plan]:
+    """The plans that a report of the emitted package `files` shows; none where it has no planner or cannot plan."""
+    kernel = "nngp" if "refused" in certificate["kappa_dot"] else "ntk"
+    try:
+        return [plan_features(files, _SHOWN_DIM, features=count, kernel=kernel) for count in _SHOWN_FEATURES]
+    except (KeyError, ValueError):
+        return []
+
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
@@ -92,7 +104,9 @@ class Kernel:
         Raises:
             InputError: for another format.
         """
-        return page(self.certificate, self.curve()) if format == "html" else render(self.certificate, format)
+        if format == "html":
+            return page(self.certificate, self.curve(), plans_to_show(self.module.files, self.certificate))
+        return render(self.certificate, format)
 
     def curve(self) -> ActivationCurve | None:
         """sigma and sigma' on four standard deviations about 0, to be drawn: computed in mpmath, not proved.

@@ -30,7 +30,7 @@ from kernelc.errors import InputError, KernelcError
 from kernelc.expansion import expand
 from kernelc.fitting import fit, fit_given, fit_norms
 from kernelc.gallery import GALLERY, resolve
-from kernelc.kernel import Kernel
+from kernelc.kernel import Kernel, plans_to_show
 from kernelc.lowering import lower
 from kernelc.model import (
     ActivationCurve,
@@ -289,12 +289,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def page_of(certificate: Mapping[str, Any]) -> str:
-    """The HTML report of a compiled kernel from its certificate, the activation drawn from the recorded request.
+def page_of(certificate: Mapping[str, Any], folder: Path) -> str:
+    """The HTML report of the compiled kernel in `folder`, its activation drawn from the recorded request.
 
-    What the request does not say, or what cannot be read of it, is left out of the page.
+    What the request does not say, or what cannot be read of it, is left out of the page. The package's tables are
+    loaded for its plans.
     """
-    return page(certificate, _curve_of(certificate))
+    names = ("_tables.py", "_norm_tables.py")
+    files = {name: (folder / name).read_text(encoding="utf-8") for name in names if (folder / name).is_file()}
+    return page(certificate, _curve_of(certificate), plans_to_show(files, certificate))
 
 
 def _curve_of(certificate: Mapping[str, Any]) -> ActivationCurve | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from kernelc.model import ActivationCurve
 
 
-def page(certificate: Mapping[str, Any], curve: ActivationCurve | None = None) -> str:
-    """The HTML report, one self-contained file; `curve` is the activation to be drawn, None leaves it out.
+def page(
+    certificate: Mapping[str, Any], curve: ActivationCurve | None = None, plans: Sequence[Mapping[str, Any]] = ()
+) -> str:
+    """The HTML report, one self-contained file; `curve` is the activation to be drawn, `plans` feature maps to show.
 
     Loaded when first needed: drawing takes longer to start than a text report may.
     """
-    text: str = importlib.import_module("kernelc.report.page").render(certificate, curve)
+    text: str = importlib.import_module("kernelc.report.page").render(certificate, curve, plans)
     return text
 
 

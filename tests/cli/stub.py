@@ -65,5 +65,6 @@ class StubPipeline(ModuleType):
         self.requests.append({"name": name, "deep": deep})
         return StubCheck(name, name not in self.broken, ("__init__.py differs",) if name in self.broken else ())
 
-    def page_of(self, certificate: Mapping[str, Any]) -> str:
+    def page_of(self, certificate: Mapping[str, Any], folder: Path) -> str:
+        assert folder.name == certificate["name"]
         return f"<!DOCTYPE html><title>kernelc: {certificate['expression']}</title>\n"

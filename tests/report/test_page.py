@@ -58,7 +58,7 @@ class Outline(HTMLParser):
 
 @cache
 def gallery_page(name: str) -> str:
-    return page_of(load_certificate(GENERATED, name))
+    return page_of(load_certificate(GENERATED, name), GENERATED / name)
 
 
 def chart(name: str, key: str) -> Chart:
@@ -92,7 +92,7 @@ def test_a_page_has_headings_in_order_and_figures_with_words() -> None:
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     drawings = list(outline.all("svg"))
-    assert len(drawings) == 5
+    assert len(drawings) == 7
     assert all(d["role"] == "img" and d["aria-labelledby"] for d in drawings)
     assert all(cell.get("scope") in {"row", "col"} for cell in outline.all("th"))
     assert next(outline.all("html"))["lang"] == "en"
@@ -102,7 +102,7 @@ def test_a_page_has_headings_in_order_and_figures_with_words() -> None:
 
 def test_the_same_certificate_gives_the_same_bytes_and_names_it() -> None:
     text = gallery_page("silu")
-    assert page_of(load_certificate(GENERATED, "silu")) == text
+    assert page_of(load_certificate(GENERATED, "silu"), GENERATED / "silu") == text
     assert is_page_of(text.encode(), certificate_text(GENERATED, "silu"))
     assert not is_page_of(text.encode(), certificate_text(GENERATED, "relu"))
 
@@ -220,7 +220,7 @@ def test_a_browser_renders_it_without_a_word_and_without_the_network(tmp_path: P
     visited = visit(file, tmp_path, preferred)
     assert visited.console == ()
     assert visited.requests == ()
-    assert visited.dom.count("<svg") == 5
+    assert visited.dom.count("<svg") == 7
     assert "</html>" in visited.dom
     picture(file, tmp_path, tmp_path / "page.png", preferred, "--window-size=900,1400")
     assert (tmp_path / "page.png").stat().st_size > 20_000

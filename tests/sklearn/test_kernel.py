@@ -76,13 +76,11 @@ def test_diag_is_the_diagonal_and_the_matrix_is_symmetric(options: dict[str, obj
 
 
 def test_a_gaussian_process_finds_its_hyperparameters() -> None:
-    kernel = NeuralKernel("erf(t)", w_std=0.5, normalize=True) + WhiteKernel(1e-2)
-    deep = NeuralKernel(depth=2, w_std=0.3, b_std=0.5, b_std_bounds=(1e-2, 1e2)) + WhiteKernel(1e-2)
-    for start in (kernel, deep):
-        model = GaussianProcessRegressor(start, random_state=0).fit(ROWS[:30], TARGET[:30])
-        assert model.log_marginal_likelihood_value_ > model.log_marginal_likelihood(start.theta)
-        mean, deviation = model.predict(ROWS[30:], return_std=True)
-        assert mean.shape == deviation.shape == (10,)
+    start = NeuralKernel(depth=2, w_std=0.3, b_std=0.5, b_std_bounds=(1e-2, 1e2)) + WhiteKernel(1e-2, (1e-9, 1e2))
+    model = GaussianProcessRegressor(start, random_state=0).fit(ROWS[:30], TARGET[:30])
+    assert model.log_marginal_likelihood_value_ > model.log_marginal_likelihood(start.theta) + 1.0
+    mean, deviation = model.predict(ROWS[30:], return_std=True)
+    assert mean.shape == deviation.shape == (10,)
     assert model.score(ROWS[30:], TARGET[30:]) > 0.7
 
 

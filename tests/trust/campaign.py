@@ -42,7 +42,11 @@ def formulas_of(block_seed: int, count: int) -> list[Formula]:
 
     @seed(block_seed)
     @settings(
-        max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(activations())
     def gather(formula: Formula) -> None:

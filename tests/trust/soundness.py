@@ -295,4 +295,3 @@ _REASONS = (
 def reason_of(message: str) -> str:
     """A refusal's kind, for counting."""
     return next((kind for pattern, kind in _REASONS if re.search(pattern, message)), "other: " + message[:80])
-

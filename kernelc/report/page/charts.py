@@ -200,12 +200,37 @@ def _tabulated_errors(certificate: Mapping[str, Any]) -> tuple[list[Curve], str]
     )
 
 
-def charts(certificate: Mapping[str, Any], curve: ActivationCurve | None) -> dict[str, Chart]:
+def plan_chart(plans: Sequence[Mapping[str, Any]]) -> Chart | None:
+    """The predicted error of the random features against their number."""
+    curves = []
+    labels = {
+        "predicted_relative_error": "rows in all directions",
+        "predicted_relative_error_there": "rows in few dimensions",
+    }
+    for number, (key, label) in enumerate(labels.items(), 1):
+        found = [(plan.get("features"), plan.get(key)) for plan in plans]
+        pairs = [(float(m), float(e)) for m, e in found if m is not None and e is not None and is_number(m + e)]
+        if pairs:
+            x, y = zip(*pairs, strict=True)
+            curves.append(Curve(label, x, y, number))
+            curves.append(Curve(f"plans: {label}", x, y, number, "points"))
+    caption = (
+        "The relative error of inner products of random features, predicted from the kernel's series and the sketch's "
+        "variance before anything is run: an expectation, not a bound."
+    )
+    chart = _logarithmic("plan", "Error against features", "features", "predicted error", curves, caption, 1e-300)
+    return None if chart is None else Chart(**{**_fields(chart), "log_x": True})
+
+
+def charts(
+    certificate: Mapping[str, Any], curve: ActivationCurve | None, plans: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Chart]:
     """Every chart there is data for, by key."""
     breaks = [point["at"] for point in breakpoints_of(certificate) if is_number(point.get("at"))]
     found = [
         activation_chart(curve, breaks),
         *(make(certificate) for make in (kernel_chart, decay_chart, degree_chart, rho_chart, norm_chart)),
+        plan_chart(plans),
     ]
     return {chart.key: chart for chart in found if chart is not None}
 

@@ -36,8 +36,10 @@ from kernelc.report.page.words import GLOSSARY, commands, tiles, verdict
 _TEMPLATE, _STYLE = "report.html.jinja", "report.css"
 
 
-def render(certificate: Mapping[str, Any], curve: ActivationCurve | None = None) -> str:
-    """The page of one certificate; `curve` is sigma to be drawn, None leaves the figure out.
+def render(
+    certificate: Mapping[str, Any], curve: ActivationCurve | None = None, plans: Sequence[Mapping[str, Any]] = ()
+) -> str:
+    """The page of one certificate; `curve` is sigma to be drawn, None leaves the figure out; `plans` are shown.
 
     One HTML file without scripts, that asks no network for anything; what the certificate lacks is left out.
     The same certificate and versions give the same bytes.
@@ -53,10 +55,12 @@ def render(certificate: Mapping[str, Any], curve: ActivationCurve | None = None)
     )
     page = environment.get_template(_TEMPLATE).render(
         **_text(certificate),
+        plan_rows=_plan_rows(plans),
+        plan_for=_plan_for(plans),
         style=Markup(sources[_STYLE]),
         generator=f"kernelc {__version__}",
         digest=json_format.digest(json_format.render(certificate)),
-        figures={key: _figure(chart) for key, chart in charts(certificate, curve).items()},
+        figures={key: _figure(chart) for key, chart in charts(certificate, curve, plans).items()},
     )
     return page
 
@@ -171,6 +175,25 @@ def _degree_rows(certificate: Mapping[str, Any]) -> list[tuple[int, list[str]]]:
             cells += [bound_text(bound.get(degree)), observed_text(observed.get(degree))]
         rows.append((degree, cells))
     return rows
+
+
+_PLAN_COLUMNS = ("features", "sketch", "predicted_relative_error", "degrees_exact", "degrees_dropped", "nugget")
+
+
+def _plan_rows(plans: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    return [[_plan_cell(plan.get(key)) for key in _PLAN_COLUMNS] for plan in plans]
+
+
+def _plan_cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_plan_cell, value)) or "none"
+    return f"{value:.3g}" if isinstance(value, float) else plain_text(value)
+
+
+def _plan_for(plans: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The kernel and the dimension of the plans."""
+    first = plans[0] if plans else {}
+    return plain_text(str(first.get("kernel", "")).upper()), plain_text(first.get("dim", ""))
 
 
 def _figure(chart: Chart) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kernelc.report.page.charts import Chart, Curve
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 _SIZE = (7.2, 3.5)
+_LEGEND_LETTERS = 90
 
 # Stand-ins that the style sheet's variables replace, so that one drawing serves light, dark and paper.
 _INK, _FAINT, _SHADE = "#010203", "#010204", "#010205"
@@ -66,13 +67,13 @@ def draw(chart: Chart) -> str:
         figure = Figure(figsize=_SIZE, layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
-        _plot(axes, chart)
+        _plot(figure, axes, chart)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return _inline(stream.getvalue(), chart)
 
 
-def _plot(axes: Axes, chart: Chart) -> None:
+def _plot(figure: Figure, axes: Axes, chart: Chart) -> None:
     axes.grid(visible=True)
     if chart.log_y:
         axes.set_yscale("log")
@@ -93,7 +94,8 @@ def _plot(axes: Axes, chart: Chart) -> None:
                 0.995, chart.floor, "below double precision", transform=axes.get_yaxis_transform(), va="top", ha="right"
             )
             axes.set_ylim(low, high)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=4)
+    wide = sum(len(curve.label) + 6 for curve in chart.curves) > _LEGEND_LETTERS
+    figure.legend(loc="outside upper center", ncols=2 if wide else 4)
 
 
 def _add(axes: Axes, curve: Curve, *, log: bool) -> None:
@@ -135,7 +137,7 @@ def _add(axes: Axes, curve: Curve, *, log: bool) -> None:
 def _ticks(axes: Axes, chart: Chart) -> None:
     """Plain text at the ticks: 1e-6 and not a raised exponent, which readers of text would read as 10 minus 6."""
     if chart.log_y:
-        axes.yaxis.set_major_locator(LogLocator(numticks=8))
+        axes.yaxis.set_major_locator(LogLocator(numticks=8, subs=(1.0,) if _decades(axes) > 1.5 else (1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(_decade))
         axes.yaxis.set_minor_locator(NullLocator())
     if chart.log_x:
@@ -144,8 +146,14 @@ def _ticks(axes: Axes, chart: Chart) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+def _decades(axes: Axes) -> float:
+    low, high = axes.get_ylim()
+    return math.log10(high / low)
+
+
 def _decade(value: float, _: int) -> str:
-    return f"1e{round(math.log10(value)):d}" if value > 0 else "0"
+    digit, exponent = f"{value:.0e}".split("e")
+    return f"{digit}e{int(exponent):d}"
 
 
 def _inline(document: str, chart: Chart) -> str:

@@ -105,6 +105,10 @@ def commands(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:
     found += [
         ("derive everything again and compare byte by byte", shlex.join(["kernelc", "check", name])),
         ("the same, with quadrature in two dimensions", shlex.join(["kernelc", "check", name, "--deep"])),
+        (
+            "plan random features for inputs with 784 columns",
+            shlex.join(["kernelc", "plan", name, "--dim", "784", "--features", "4096"]),
+        ),
         ("this page", shlex.join(["kernelc", "report", name, "--format", "html"])),
     ]
     return found
