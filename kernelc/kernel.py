@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from kernelc.backends.numpy.runtime._plan import Plan
 from kernelc.certificate import activation_curve
 from kernelc.errors import InputError
 from kernelc.model import ActivationCurve, ActivationSpec, Ball, EmittedModule
-from kernelc.report import page, render
+from kernelc.report import card, formula_latex, page, render
 from kernelc.writer import check_target, write
 
 #: Inputs and numbers of features for which a report shows plans.
@@ -29,7 +28,18 @@ def plans_to_show(files: Mapping[str, str], certificate: Mapping[str, Any]) -> l
         return []
 
 
-@dataclass(frozen=True, slots=True)
+class Certificate(dict[str, Any]):
+    """A certificate as data: JSON-ready keys and values, that a notebook shows as a table of what is proved."""
+
+    def _repr_latex_(self) -> str | None:
+        latex = formula_latex(self)
+        return None if latex is None else f"${latex}$"
+
+    def _repr_html_(self) -> str:
+        return card(self)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Kernel:
     """A compiled activation: coefficients in balls, certificate, and the module ready to be written."""
 
@@ -41,9 +51,9 @@ class Kernel:
         return self.module.name
 
     @property
-    def certificate(self) -> Mapping[str, Any]:
-        """What certificate.json holds."""
-        return self.module.kernel.certificate
+    def certificate(self) -> Certificate:
+        """What certificate.json holds; a notebook shows it as a table."""
+        return Certificate(self.module.kernel.certificate)
 
     @property
     def coefficients(self) -> tuple[Ball, ...]:
@@ -132,16 +142,12 @@ class Kernel:
         check_target(Path(out), self.name, force)
         return write(self.module, Path(out), force, self.report("html"))
 
-    def _repr_latex_(self) -> str:
-        given = self.certificate["dual_kernel"]
-        left = (
-            r"\sigma(t)"
-            if given is None
-            else r"k(\rho)"
-            if given["variables"] == ["rho"]
-            else r"T(q_{11}, q_{12}, q_{22})"
-        )
-        return f"${left} = {self.certificate['latex']}$"
+    def __repr__(self) -> str:
+        certificate = self.certificate
+        return f"<kernelc.Kernel {self.name}: {certificate['status']}, degree {certificate['degree']}>"
+
+    def _repr_latex_(self) -> str | None:
+        return self.certificate._repr_latex_()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.report())}</pre>"
+        return self.certificate._repr_html_()

@@ -13,9 +13,12 @@ from rich.console import Console, RenderableType
 from kernelc.errors import InputError
 from kernelc.report import json as json_format
 from kernelc.report import text as text_format
+from kernelc.report.card import card, formula_latex
 
 if TYPE_CHECKING:
     from kernelc.model import ActivationCurve
+
+__all__ = ["FORMATS", "card", "formula_latex", "is_page_of", "page", "render", "renderable"]
 
 
 def page(

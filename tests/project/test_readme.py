@@ -68,7 +68,7 @@ def test_dependencies_are_bounded_and_locked() -> None:
     ]
     locked = (REPOSITORY / ".ci" / "constraints.txt").read_text(encoding="utf-8").lower()
     for requirement in wanted:
-        name, bounds = re.fullmatch(r"([a-z-]+)(.*)", requirement).groups()  # type: ignore[union-attr]
+        name, bounds = re.fullmatch(r"([a-z0-9-]+)(?:\[[a-z,]+\])?(.*)", requirement).groups()  # type: ignore[union-attr]
         assert ">=" in bounds, requirement
         assert "<" in bounds, requirement
         assert re.search(rf"^{name}==", locked, flags=re.MULTILINE), requirement

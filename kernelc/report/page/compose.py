@@ -13,6 +13,7 @@ from markupsafe import Markup
 from kernelc._version import __version__
 from kernelc.model import ActivationCurve
 from kernelc.report import json as json_format
+from kernelc.report.card import formula_latex
 from kernelc.report.facts import (
     ERROR_ROWS,
     OBSERVED_NOTE,
@@ -71,7 +72,7 @@ def _text(certificate: Mapping[str, Any]) -> dict[str, Any]:
         "name": plain_text(certificate.get("name", "?")),
         "expression": plain_text(certificate.get("expression", "?")),
         "given": isinstance(certificate.get("dual_kernel"), Mapping),
-        "formula": mathml(_formula_latex(certificate)),
+        "formula": mathml(formula_latex(certificate)),
         "verdict": verdict(certificate),
         "tiles": tiles(certificate),
         "facts": [row for row in activation_rows(certificate) if not _is_closed_form(row[0])],
@@ -90,19 +91,6 @@ def _text(certificate: Mapping[str, Any]) -> dict[str, Any]:
         "versions": versions_text(certificate.get("versions")).strip(),
         "glossary": GLOSSARY,
     }
-
-
-def _formula_latex(certificate: Mapping[str, Any]) -> str | None:
-    latex = certificate.get("latex")
-    return rf"{_left_side(certificate)} = {latex}" if isinstance(latex, str) and latex else None
-
-
-def _left_side(certificate: Mapping[str, Any]) -> str:
-    """What the formula is: the activation, or a dual kernel whose activation is unknown."""
-    given = certificate.get("dual_kernel")
-    if not isinstance(given, Mapping):
-        return r"\sigma(t)"
-    return r"k(\rho)" if given.get("variables") == ["rho"] else "T(q_{11}, q_{12}, q_{22})"
 
 
 def _is_closed_form(label: str) -> bool:
