@@ -65,7 +65,8 @@ _Sums = tuple[int, Vector, Vector, Vector, Vector]
 
 def _sums_of(z: Any, y: Any) -> _Sums:
     """Rows, sum z, sum y, Z'Z, Z'Y of one block."""
-    wide, values = np.asarray(z, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    # What came over the network may be unaligned, and BLAS would then take another road with other rounding.
+    wide, values = (np.require(part, np.float64, ["C", "A"]) for part in (z, y))
     return len(wide), wide.sum(axis=0), values.sum(axis=0), wide.T @ wide, wide.T @ values
 
 

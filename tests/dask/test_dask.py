@@ -13,10 +13,12 @@ import pytest
 from distributed import Client, LocalCluster, get_worker, wait
 
 from kernelc.dask import features, fit_ridge, kernel_matrix
+from kernelc.dask.ridge import _sums_of
 from kernelc.errors import InputError
 from kernelc.loading import source_of
 
-ROWS = np.random.default_rng(11).standard_normal((300, 9))
+RANDOM = np.random.default_rng(11)
+ROWS = RANDOM.standard_normal((300, 9))
 TARGET = np.stack([np.sin(ROWS[:, 0]), ROWS[:, 1] * ROWS[:, 2]], axis=1)
 BLOCKS = (50, 1, 100, 149)
 
@@ -66,6 +68,18 @@ def test_ridge_is_the_least_squares_solution(rows: da.Array) -> None:
     assert one.coefficients.shape == (32,)
     assert np.allclose(one.coefficients, model.coefficients[:, 0], rtol=1e-12)
     assert np.allclose(one.predict(dense), model.predict(dense)[:, 0])
+
+
+def test_how_a_block_lies_in_memory_changes_no_bit() -> None:
+    block, values = RANDOM.standard_normal((200, 64)), RANDOM.standard_normal((200, 2))
+    expected = _sums_of(block, values)
+    buffer = np.empty(block.nbytes + 1, np.uint8)
+    shifted = buffer[1:].view(np.float64).reshape(block.shape)
+    shifted[...] = block
+    assert not shifted.flags.aligned
+    for other in (shifted, np.asfortranarray(block), np.repeat(block, 2, axis=1)[:, ::2]):
+        for found, wanted in zip(_sums_of(other, np.asfortranarray(values)), expected, strict=True):
+            assert np.array_equal(found, wanted)
 
 
 def test_what_is_wrong_is_said(rows: da.Array) -> None:
