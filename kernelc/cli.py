@@ -24,6 +24,7 @@ from kernelc._version import __version__
 from kernelc.deadline import TimeLimitReached, time_limit
 from kernelc.errors import CertificationError, InputError, KernelcError
 from kernelc.gallery import GALLERY, resolve
+from kernelc.program import BACKEND_NAMES
 from kernelc.progress import PartialProgress, Progress, for_terminal
 from kernelc.report.numbers import plain_text
 from kernelc.writer import (
@@ -40,7 +41,6 @@ DONE, CHECK_FAILED, REFUSED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 70, 130
 _DEFAULT_OUT = Path("generated")
 _DEFAULT_TIMEOUT_SECONDS = 600.0
 _LONGEST_MESSAGE = 800
-_BACKENDS = ("numpy",)
 _DEFAULT_NORMS = "1/4,4"
 
 _Result = TypeVar("_Result")
@@ -89,6 +89,7 @@ class Pipeline(Protocol):
         precision: int | None,
         norms: str,
         backends: tuple[str, ...],
+        depth: int,
         progress: Progress,
     ) -> CompiledKernel:
         """Compile one activation."""
@@ -155,6 +156,9 @@ def command_line(context: click.Context) -> None:
 @click.option("--variance", default="1", show_default=True, help="Variance q at which kappa is compiled.")
 @click.option("--degree", type=int, help="Last kept degree of the power series.")
 @click.option("--tol", type=float, help="Choose the degree so that kappa's truncation bound is at most this.")
+@click.option(
+    "--depth", type=int, default=1, show_default=True, help="Add NNGP and NTK of this many hidden layers as one series."
+)
 @click.option("--backend", "backends", multiple=True, help="Backend to print for; may be repeated.  [default: all]")
 @click.option("--precision", type=int, metavar="BITS", help="Least working precision in bits.  [default: chosen]")
 @click.option(
@@ -176,6 +180,7 @@ def compile_command(
     variance: str,
     degree: int | None,
     tol: float | None,
+    depth: int,
     backends: tuple[str, ...],
     precision: int | None,
     norms: str,
@@ -206,7 +211,8 @@ def compile_command(
             tol=tol,
             precision=precision,
             norms=norms,
-            backends=tuple(dict.fromkeys(backends)) or _BACKENDS,
+            backends=tuple(dict.fromkeys(backends)) or BACKEND_NAMES,
+            depth=depth,
             progress=progress,
         )
 
@@ -412,7 +418,8 @@ def _gallery_work(name: str, share: tuple[float, float]) -> Callable[[Progress],
             tol=None,
             precision=None,
             norms=_DEFAULT_NORMS,
-            backends=_BACKENDS,
+            backends=BACKEND_NAMES,
+            depth=1,
             progress=PartialProgress(progress, name, *share),
         )
 

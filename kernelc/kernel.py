@@ -11,7 +11,7 @@ from kernelc.backends.numpy.planning import plan_features
 from kernelc.backends.numpy.runtime._plan import Plan
 from kernelc.certificate import activation_curve
 from kernelc.errors import InputError
-from kernelc.model import ActivationCurve, ActivationSpec, Ball, EmittedModule
+from kernelc.model import ActivationCurve, ActivationSpec, Ball, EmittedModule, NetworkCoefficients
 from kernelc.report import card, formula_latex, page, render
 from kernelc.writer import check_target, write
 
@@ -64,6 +64,11 @@ class Kernel:
     def derivative_coefficients(self) -> tuple[Ball, ...] | None:
         """The same for kappa_dot; None where it is refused (the certificate says why)."""
         return self.module.kernel.derivative_coefficients
+
+    @property
+    def network_coefficients(self) -> NetworkCoefficients | None:
+        """`.nngp` and `.ntk`: coefficients of the composed kernels in balls; None without a depth above 1."""
+        return self.module.kernel.network
 
     @property
     def closed_form(self) -> Mapping[str, Any] | None:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import sympy
 from flint import arb
 
-from kernelc.program import Evaluation, KernelProgram, NormProgram
+from kernelc.program import BACKEND_NAMES, Evaluation, KernelProgram, NormProgram
 
 #: The one free variable of every activation, whatever the user called it.
 VARIABLE = sympy.Symbol("t", real=True)
@@ -42,7 +42,8 @@ class CompileOptions:
 
     `variance` is q = E[u^2] at which kappa is compiled. Either `degree` (the last kept index of
     the power series) or `tol` (what the truncation bound of kappa must not exceed) may be given.
-    `norms`: the range of s = sqrt(E[u^2]) that the tables for other variances must serve.
+    `norms`: the range of s = sqrt(E[u^2]) that the tables for other variances must serve. `depth` above 1
+    adds the kernels of a network of that many hidden layers as power series.
     """
 
     name: str
@@ -50,8 +51,9 @@ class CompileOptions:
     degree: int | None = None
     tol: float | None = None
     precision: int | None = None
-    backends: tuple[str, ...] = ("numpy",)
+    backends: tuple[str, ...] = BACKEND_NAMES
     norms: tuple[Fraction, Fraction] = (Fraction(1, 4), Fraction(4))
+    depth: int = 1
 
     @property
     def norm_range(self) -> tuple[float, float]:
@@ -231,6 +233,51 @@ Expansion = HermiteExpansion | GivenExpansion
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkLayer:
+    """One hidden layer of a network: what is proved of sigma at the variance of its input, in balls.
+
+    `variance` is q_{l-1} = E[u^2] of what enters the layer; `expansion.kappa.moment` is q_l.
+    """
+
+    variance: arb
+    traits: Traits
+    expansion: Expansion
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedSeries:
+    """A network's kernel as one power series, cut as `series` is; its coefficients may fall short of the true ones.
+
+    `shortfall` bounds by how much the coefficients up to the kept degree fall short, all together;
+    `whole_shortfall` those up to the last one.
+    """
+
+    series: SeriesExpansion
+    shortfall: arb
+    whole_shortfall: arb
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkExpansion:
+    """K_L and Theta_L of `depth` hidden layers (w_std = 1, b_std = 0) for inputs of one variance, as series in rho.
+
+    `variances`: q_0..q_L. `ntk` is None exactly where `refused` says why. `outer_degree`: the last degree of the
+    layers' own series that was composed. `homogeneous_degree` p^L: the kernels scale so with the norms.
+    """
+
+    depth: int
+    degree: int
+    outer_degree: int
+    variances: tuple[arb, ...]
+    nngp: ComposedSeries
+    ntk: ComposedSeries | None
+    refused: str | None
+    homogeneous_degree: sympy.Expr | None
+    precision: int
+    proved: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DirectDual:
     """The best evaluation of one dual kernel on all of [-1, 1], and how far it is trusted.
 
@@ -252,6 +299,14 @@ class DirectEvaluation:
 
     kappa: DirectDual
     kappa_dot: DirectDual | None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDirect:
+    """The same for the kernels of a network; `ntk` is None where it is refused."""
+
+    nngp: DirectDual
+    ntk: DirectDual | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +350,14 @@ class Ball:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkCoefficients:
+    """Coefficients of a network's kernels as they are emitted; `ntk` is None where it is refused."""
+
+    nngp: tuple[Ball, ...]
+    ntk: tuple[Ball, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class CertifiedKernel:
     """Doubles with bounds: what is emitted, and what is proved of it.
 
@@ -306,6 +369,7 @@ class CertifiedKernel:
     coefficients: tuple[Ball, ...]
     derivative_coefficients: tuple[Ball, ...] | None
     certificate: Mapping[str, Any]
+    network: NetworkCoefficients | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,20 +28,26 @@ from kernelc.closedform import ClosedFormStatement, state_closed_form, state_giv
 from kernelc.dualkernel import AngularValues, analyse_dual, expand_dual
 from kernelc.errors import InputError, KernelcError
 from kernelc.expansion import expand
-from kernelc.fitting import fit, fit_given, fit_norms
+from kernelc.fitting import fit, fit_given, fit_network, fit_norms
+from kernelc.functions.envelope import fraction_of
 from kernelc.gallery import GALLERY, resolve
 from kernelc.kernel import Kernel, plans_to_show
 from kernelc.lowering import lower
 from kernelc.model import (
     ActivationCurve,
     ActivationSpec,
+    ActivationTraits,
     CompileOptions,
     DualKernelSpec,
     Expansion,
+    HermiteExpansion,
+    NetworkDirect,
+    NetworkExpansion,
     NormFit,
     Spec,
     Traits,
 )
+from kernelc.networks import MAX_DEPTH, Layered, expand_network
 from kernelc.parse import (
     check_name,
     dual_from_sympy,
@@ -50,6 +56,7 @@ from kernelc.parse import (
     parse_dual,
     parse_parameter_value,
 )
+from kernelc.program import BACKEND_NAMES
 from kernelc.progress import Progress, SilentProgress
 from kernelc.report import is_page_of, page
 from kernelc.writer import CERTIFICATE_FILE, PAGE_FILE, load_certificate
@@ -77,7 +84,8 @@ def compile_activation(
     tol: float | None = None,
     precision: int | None = None,
     norms: str | tuple[float, float] = DEFAULT_NORMS,
-    backends: tuple[str, ...] = ("numpy",),
+    backends: tuple[str, ...] = BACKEND_NAMES,
+    depth: int = 1,
     progress: Progress | None = None,
 ) -> Kernel:
     """Compile an activation: parse, analyse, expand in balls, fit, certify, lower, emit. Writes nothing.
@@ -91,7 +99,7 @@ def compile_activation(
         CertificationError: two roads to one number disagree; nothing is emitted.
     """
     watch = SilentProgress() if progress is None else progress
-    options = make_options(name, variance, degree, tol, precision, backends, norms)
+    options = make_options(name, variance, degree, tol, precision, backends, norms, depth)
     watch.step("parsing", 0.02)
     spec = _specified(expression, dual, name, parameters or {})
     kept, form, traits, inputs = (
@@ -99,14 +107,40 @@ def compile_activation(
         if isinstance(spec, ActivationSpec)
         else _from_dual_kernel(spec, options, watch)
     )
+    if options.depth > 1:
+        network, network_direct = _network(inputs, kept, watch)
+        inputs = replace(inputs, network=network, network_direct=network_direct)
     watch.step("certifying", 0.9)
     kernel = certify(inputs, kept)
-    program = lower(kernel, traits, inputs.direct, form.program, inputs.norms.program)
+    program = lower(kernel, traits, inputs.direct, form.program, inputs.norms.program, inputs.network_direct)
     watch.step("emitting", 0.97)
     return Kernel(emit(program, kernel, options.backends))
 
 
 _Stages = tuple[int, ClosedFormStatement, Traits, CertificateInputs]
+
+
+def _network(inputs: CertificateInputs, kept: int, watch: Progress) -> tuple[NetworkExpansion, NetworkDirect]:
+    """The composed kernels of a deep network, each layer's expansion checked by mpmath as the first one's is."""
+    spec, traits, options = inputs.spec, inputs.traits, inputs.options
+
+    def report(message: str) -> None:
+        watch.step(message, 0.85)
+
+    def again(outer: int, bits: int) -> Expansion:
+        if isinstance(traits, ActivationTraits):
+            return expand(traits, options.variance, 0, outer, bits)
+        return expand_dual(traits, options.variance, 0, outer, bits)
+
+    first = Layered(spec, traits, inputs.expansion, again)
+    layers, network = expand_network(first, options, kept, report)
+    for number, layer in enumerate(layers[1:], start=2):
+        if isinstance(spec, ActivationSpec) and traits.homogeneous_degree is None:
+            assert isinstance(layer.traits, ActivationTraits)
+            assert isinstance(layer.expansion, HermiteExpansion)
+            report(f"checking hidden layer {number} by mpmath")
+            check_expansion(spec.expression, layer.traits, layer.expansion, fraction_of(layer.variance.mid()), kept)
+    return network, fit_network(layers, network, inputs.direct, report)
 
 
 def _from_activation(spec: ActivationSpec, options: CompileOptions, watch: Progress) -> _Stages:
@@ -218,6 +252,7 @@ def make_options(
     precision: int | None,
     backends: tuple[str, ...],
     norms: str | tuple[float, float] = DEFAULT_NORMS,
+    depth: int = 1,
 ) -> CompileOptions:
     """Validated options.
 
@@ -237,7 +272,9 @@ def make_options(
     low, high = _PRECISION_RANGE
     if precision is not None and not low <= precision <= high:
         raise InputError(f"--precision must be from {low} to {high} bits, not {precision!r}")
-    return CompileOptions(name, q, degree, tol, precision, tuple(backends), _norms(norms))
+    if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= MAX_DEPTH:
+        raise InputError(f"--depth must be a whole number from 1 to {MAX_DEPTH} (hidden layers), not {depth!r}")
+    return CompileOptions(name, q, degree, tol, precision, tuple(backends), _norms(norms), depth)
 
 
 def _variance(value: str | Fraction | float) -> Fraction:
@@ -354,6 +391,7 @@ def _again(certificate: Mapping[str, Any], name: str, watch: Progress) -> Kernel
         precision=request["precision"],
         norms=request["norms"],
         backends=tuple(request["backends"]),
+        depth=request.get("depth", 1),
         progress=watch,
     )
 

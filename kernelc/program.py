@@ -11,6 +11,9 @@ from typing import Literal
 
 Parity = Literal["even", "odd", "none"]
 
+#: The backends there are, in the order in which they print; `kernelc.backends` registers a printer for each.
+BACKEND_NAMES = ("numpy", "cupy")
+
 
 @dataclass(frozen=True, slots=True)
 class PowerSeries:
@@ -150,6 +153,16 @@ class ClosedFormProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkProgram:
+    """The kernels of a network of `depth` hidden layers, composed; `ntk` is None exactly where `refused` says why."""
+
+    depth: int
+    nngp: DualProgram
+    ntk: DualProgram | None
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class NormTensor:
     """sum_m T_p(m)(z) sum_ij layers[m][i][j] T_i(x1) T_j(x2), z = 2 theta / pi - 1, x as in `NormProgram`.
 
@@ -210,7 +223,8 @@ class KernelProgram:
     T(q11, q12, q22) = (sqrt(q11 q22) / variance)^p kappa(rho) holds for every variance (None: only
     q11 = q22 = variance). `closed_form`: T and Tdot at other variances, where one was derived.
     `breakpoints`: where sigma is not analytic.
-    `norms`: tables of both for a range of norms, where sigma is not homogeneous.
+    `norms`: tables of both for a range of norms, where sigma is not homogeneous. `network`: the composed
+    kernels of a deep network, where a depth was asked for.
 
     In a float program an instruction's arguments are indices of earlier instructions.
     """
@@ -224,4 +238,5 @@ class KernelProgram:
     provenance: Provenance
     closed_form: ClosedFormProgram | None = None
     norms: NormProgram | None = None
+    network: NetworkProgram | None = None
     breakpoints: tuple[float, ...] = ()

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from kernelc.backends.cupy.printer import CupyPrinter
 from kernelc.backends.numpy.closed_form import numbers as closed_form_numbers
 from kernelc.backends.numpy.norms import numbers as norm_numbers
 from kernelc.backends.numpy.printer import NumpyPrinter
@@ -15,7 +16,7 @@ from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.model import CertifiedKernel, EmittedModule
 from kernelc.program import DualProgram, Evaluation, KernelProgram, PowerSeries
 
-_PRINTERS: tuple[Printer, ...] = (NumpyPrinter(),)
+_PRINTERS: tuple[Printer, ...] = (NumpyPrinter(), CupyPrinter())
 
 #: Every backend by the name that `--backend` takes.
 BACKENDS: Mapping[str, Printer] = MappingProxyType({printer.name: printer for printer in _PRINTERS})
@@ -68,6 +69,9 @@ def _require_finite(program: KernelProgram) -> None:
     numbers = [program.variance, *_dual_numbers(program.kappa)]
     if program.kappa_dot is not None:
         numbers += _dual_numbers(program.kappa_dot)
+    if program.network is not None:
+        numbers += _dual_numbers(program.network.nngp)
+        numbers += [] if program.network.ntk is None else _dual_numbers(program.network.ntk)
     if program.closed_form is not None:
         numbers += closed_form_numbers(program.closed_form)
     if program.norms is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import sympy
 from flint import ctx
 
+from kernelc.certificate.network import certify_network
 from kernelc.certificate.norms import norm_statement
 from kernelc.certificate.oracle import OracleResult
 from kernelc.certificate.series import certify_series, tails
@@ -23,6 +24,8 @@ from kernelc.model import (
     Expansion,
     GivenExpansion,
     Growth,
+    NetworkDirect,
+    NetworkExpansion,
     NormFit,
     Spec,
     Traits,
@@ -45,6 +48,8 @@ class CertificateInputs:
     closed_form: Mapping[str, Any] | None
     no_closed_form: str | None
     norms: NormFit
+    network: NetworkExpansion | None = None
+    network_direct: NetworkDirect | None = None
 
 
 def degree_for_tolerance(expansion: Expansion, tolerance: float) -> int:
@@ -77,6 +82,9 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
         derivative = None
         if expansion.kappa_dot is not None and inputs.direct.kappa_dot is not None:
             derivative = certify_series(expansion.kappa_dot, degree, inputs.direct.kappa_dot, proved=expansion.proved)
+    network = None
+    if inputs.network is not None and inputs.network_direct is not None:
+        network = certify_network(inputs.network, inputs.network_direct)
     certificate = {
         **_identity(inputs, degree),
         **_traits(traits),
@@ -86,6 +94,7 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
         **_status(inputs),
         "kappa": kappa.statement,
         "kappa_dot": derivative.statement if derivative is not None else {"refused": traits.derivative_refused},
+        **({} if network is None else {"network": network.statement}),
         "norms": norm_statement(inputs.norms),
         "mpmath": inputs.oracle.statement(),
         "versions": dict(inputs.versions),
@@ -96,6 +105,7 @@ def certify(inputs: CertificateInputs, degree: int) -> CertifiedKernel:
         kappa.literals,
         None if derivative is None else derivative.literals,
         certificate,
+        None if network is None else network.coefficients,
     )
 
 
@@ -117,6 +127,7 @@ def _identity(inputs: CertificateInputs, degree: int) -> dict[str, Any]:
             "precision": options.precision,
             "norms": ",".join(map(str, options.norms)),
             "backends": list(options.backends),
+            **({"depth": options.depth} if options.depth > 1 else {}),
         },
         "source": spec.source,
         "variance": str(options.variance),

@@ -53,11 +53,18 @@ def _ball(c: arb) -> Ball:
     return Ball(mid, double_above(abs(c - arb(mid))), c.str(40))
 
 
-def certify_series(series: SeriesExpansion, degree: int, direct: DirectDual, *, proved: bool) -> SeriesFacts:
-    """The certificate of the series cut after `degree`; keys say `_estimate` where nothing is proved."""
+def certify_series(
+    series: SeriesExpansion, degree: int, direct: DirectDual, *, proved: bool, shortfall: arb | None = None
+) -> SeriesFacts:
+    """The certificate of the series cut after `degree`; keys say `_estimate` where nothing is proved.
+
+    `shortfall`: by how much the kept coefficients may fall short of the true ones, all together (None: not at all).
+    The truncation at rho = 1 holds that part too; only what is beyond `degree` shrinks like |rho|^(degree + 1).
+    """
     literals = tuple(_ball(c) for c in series.coefficients[: degree + 1])
     doubles = [b.mid for b in literals]
     truncation = tail_after(series, degree)
+    missing = arb(0) if shortfall is None else shortfall
     rounding = total([abs(c - arb(x)) for c, x in zip(series.coefficients, doubles, strict=False)])
     evaluation = {d: evaluation_bound(doubles, d) for d in ("float32", "float64")}
     by_degree = tails(series)
@@ -72,12 +79,14 @@ def certify_series(series: SeriesExpansion, degree: int, direct: DirectDual, *, 
         f"literal_rounding_{kind}": double_above(rounding),
         f"evaluation_{kind}": {d: double_above(e) for d, e in evaluation.items()},
         f"total_{kind}": {d: double_above(truncation + rounding + e) for d, e in evaluation.items()},
-        f"truncation_{kind}_at": {r: double_above(truncation * arb(r) ** (degree + 1)) for r in _RHOS},
+        f"truncation_{kind}_at": {r: double_above(missing + truncation * arb(r) ** (degree + 1)) for r in _RHOS},
         f"{kind}_by_degree": [[d, double_above(by_degree[d])] for d in _TABLE if d < len(by_degree)],
         **observe(direct, series.coefficients, [d for d in _TABLE if d < len(by_degree)]),
         "degree_for": {t: degree_for(by_degree, float(t), kind) for t in _TOLERANCES},
         "direct": _direct(direct, moment.mid),
     }
+    if shortfall is not None:
+        statement[f"shortfall_{kind}"] = double_above(shortfall)
     return SeriesFacts(literals, statement)
 
 

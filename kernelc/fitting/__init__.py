@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kernelc.fitting.fit import fit, fit_given
+from kernelc.fitting.network import fit_network
 from kernelc.fitting.norms import fit_norms
 
-__all__ = ["fit", "fit_given", "fit_norms"]
+__all__ = ["fit", "fit_given", "fit_network", "fit_norms"]

@@ -41,9 +41,9 @@ Values = Callable[[float], tuple[float, float]]
 SERIES_ERROR = 2e-15
 SERIES_DEGREE = 256
 LONG_SERIES_DEGREE = 1024
-_INTERPOLATION = 1e-14
-_AGREEMENT = 1e-9
-_CHECKS = (1.6e-8, 1.1e-5, 0.0021, 0.031, 0.17, 0.56, 1.3, 1.9, 2.7, 3.0, 3.12)
+INTERPOLATION = 1e-14
+AGREEMENT = 1e-9
+CHECKS = (1.6e-8, 1.1e-5, 0.0021, 0.031, 0.17, 0.56, 1.3, 1.9, 2.7, 3.0, 3.12)
 
 
 def fit(
@@ -95,7 +95,7 @@ def _fitted(
     report: Callable[[str], None],
 ) -> DirectEvaluation:
     series = [expansion.kappa] + ([expansion.kappa_dot] if expansion.kappa_dot is not None else [])
-    found = [_series_dual(s, longest, expansion) for s in series]
+    found = [series_dual(s, longest, expansion.precision, proved=expansion.proved) for s in series]
     if any(dual is None for dual in found):
         sampler = _Sampler(expansion, series, parity, pair)
         tabulated = _tabulated(sampler, report)
@@ -111,9 +111,9 @@ def _sum(values: tuple[arb, ...]) -> arb:
     return total
 
 
-def _series_dual(series: SeriesExpansion, longest: int, expansion: Expansion) -> DirectDual | None:
-    """The shortest power series that is good to 2e-15 of its value at 1, with the proof."""
-    with ctx.workprec(expansion.precision):
+def series_dual(series: SeriesExpansion, longest: int, precision: int, *, proved: bool) -> DirectDual | None:
+    """The shortest power series that is good to 2e-15 of its value at 1, with the proof; None beyond `longest`."""
+    with ctx.workprec(precision):
         moment, total = series.moment, arb(0)
         for k, c in enumerate(series.coefficients[: longest + 1]):
             total += c
@@ -129,7 +129,7 @@ def _series_dual(series: SeriesExpansion, longest: int, expansion: Expansion) ->
                 float(moment.mid()),
                 float(alternating.mid()),
                 0.0 if moment.is_zero() else double_above((tail.upper() + literals) / moment.lower()),
-                expansion.proved,
+                proved,
                 0,
             )
     return None
@@ -202,7 +202,7 @@ def _radius(traits: ActivationTraits, variance: Fraction) -> float:
 
 def _tabulated(sampler: _Sampler, report: Callable[[str], None]) -> list[DirectDual]:
     report("sampling the kernel near rho = 1")
-    tolerance = _INTERPOLATION * sampler.scale
+    tolerance = INTERPOLATION * sampler.scale
     found = chebyshev.interpolate(sampler, tolerance)
     if found is None:
         found = chebyshev.interpolate(sampler, 100 * tolerance)
@@ -211,15 +211,15 @@ def _tabulated(sampler: _Sampler, report: Callable[[str], None]) -> list[DirectD
     edges, tables = found
     programs = [chebyshev.as_program(edges, tables, i, float(tolerance[i])) for i in range(len(sampler.scale))]
     errors = np.zeros(len(programs))
-    for theta in _CHECKS:
+    for theta in CHECKS:
         roads = [sampler(theta)] + ([sampler.by_quadrature(theta)] if sampler.covers(theta) else [])
         for values in roads:
             fitted = np.array([chebyshev.evaluate(p, theta) for p in programs])
             errors = np.maximum(errors, np.abs(fitted - values) / sampler.scale)
-    if np.max(errors) > _AGREEMENT:
+    if np.max(errors) > AGREEMENT:
         raise CertificationError(f"two roads to the kernel's values differ by {np.max(errors):.1e} of its size")
     ends = sampler(float(np.pi))
     return [
-        DirectDual(p, float(sampler.scale[i]), float(ends[i]), float(max(errors[i], 1e-15)), False, len(_CHECKS))
+        DirectDual(p, float(sampler.scale[i]), float(ends[i]), float(max(errors[i], 1e-15)), False, len(CHECKS))
         for i, p in enumerate(programs)
     ]

@@ -73,11 +73,13 @@ def make_proxy(traits: ActivationTraits, variance: Fraction, radius: float, size
     """
     with ctx.workprec(_BITS):
         scale = float(arb_of(variance).sqrt().mid())
+    # The Gaussian itself must be smooth on a panel, too.
+    widest = Fraction(min(4.0, 4.0 * scale))
     edges: list[float] = []
     values: list[Array] = []
     slopes: list[Array] = []
     for piece in traits.pieces:
-        for a, b, f, g in _piece_panels(piece, Fraction(-radius * scale), Fraction(radius * scale), sizes):
+        for a, b, f, g in _piece_panels(piece, Fraction(radius * scale), widest, sizes):
             edges.append(float(a) / scale)
             values.append(f)
             slopes.append(g)
@@ -106,10 +108,10 @@ def _cuts(edges: Array, breaks: Array, singular: bool) -> Array:
 
 
 def _piece_panels(
-    piece: Piece, low: Fraction, high: Fraction, sizes: tuple[float, float]
+    piece: Piece, reach: Fraction, widest: Fraction, sizes: tuple[float, float]
 ) -> list[tuple[Fraction, Fraction, Array, Array]]:
-    a = low if piece.left is None else max(low, piece.left.upper)
-    b = high if piece.right is None else min(high, piece.right.lower)
+    a = -reach if piece.left is None else max(-reach, piece.left.upper)
+    b = reach if piece.right is None else min(reach, piece.right.lower)
     if a >= b:
         return []
     tape = Tape((piece.expression, piece.derivative if sizes[1] else sympy.Integer(0)), VARIABLE)
@@ -122,7 +124,7 @@ def _piece_panels(
                 raise UnsupportedError("the activation varies too fast for its kernel to be tabulated")
             f, g = _interpolated(tape, x, y)
             if y - x < _SMALLEST or (
-                y - x <= 4 and _is_settled(f, sizes[0], float(y - x)) and _is_settled(g, sizes[1], float(y - x))
+                y - x <= widest and _is_settled(f, sizes[0], float(y - x)) and _is_settled(g, sizes[1], float(y - x))
             ):
                 done.append((x, y, f, g))
             else:

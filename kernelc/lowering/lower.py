@@ -13,6 +13,8 @@ from kernelc.model import (
     DirectDual,
     DirectEvaluation,
     DualKernelSpec,
+    DualKernelTraits,
+    NetworkDirect,
     Traits,
 )
 from kernelc.program import (
@@ -20,10 +22,14 @@ from kernelc.program import (
     ClosedFormProgram,
     DualProgram,
     KernelProgram,
+    NetworkProgram,
     NormProgram,
     PowerSeries,
     Provenance,
 )
+
+#: Stands for kinks that are not known: at 0 and off 0.
+_ANYWHERE = (0.0, 1.0)
 
 _DEFAULT_NORMS = CompileOptions("").norms
 
@@ -34,6 +40,7 @@ def lower(
     direct: DirectEvaluation,
     closed_form: ClosedFormProgram | None = None,
     norms: NormProgram | None = None,
+    network: NetworkDirect | None = None,
 ) -> KernelProgram:
     """The typed program of one kernel; a closed form that does not hold at its variance is left out."""
     derivative = None
@@ -50,8 +57,27 @@ def lower(
         provenance=_provenance(kernel),
         closed_form=_serving(closed_form, float(kernel.options.variance), derivative is not None, traits),
         norms=norms,
-        breakpoints=tuple(sorted(float(point) for point in traits.breakpoints)),
+        network=None if network is None else _network(kernel, network),
+        breakpoints=_breakpoints(traits, direct),
     )
+
+
+def _breakpoints(traits: Traits, direct: DirectEvaluation) -> tuple[float, ...]:
+    """Where sigma is not analytic; of an unknown sigma whose kernel is no short power series, anywhere."""
+    if not isinstance(traits, DualKernelTraits):
+        return tuple(sorted(float(point) for point in traits.breakpoints))
+    if isinstance(direct.kappa.evaluation, PowerSeries):
+        return ()
+    return _ANYWHERE
+
+
+def _network(kernel: CertifiedKernel, direct: NetworkDirect) -> NetworkProgram:
+    coefficients, ntk = kernel.network, None
+    assert coefficients is not None
+    if coefficients.ntk is not None and direct.ntk is not None:
+        ntk = _dual(coefficients.ntk, direct.ntk)
+    refused = kernel.certificate["network"]["ntk"].get("refused")
+    return NetworkProgram(kernel.options.depth, _dual(coefficients.nngp, direct.nngp), ntk, refused)
 
 
 def _serving(
@@ -90,6 +116,8 @@ def command_line(kernel: CertifiedKernel) -> str:
         words += ["--tol", repr(options.tol)]
     if options.precision is not None:
         words += ["--precision", str(options.precision)]
+    if options.depth > 1:
+        words += ["--depth", str(options.depth)]
     if options.norms != _DEFAULT_NORMS:
         words += ["--norms", ",".join(map(str, options.norms))]
     return shlex.join(words)
@@ -106,12 +134,25 @@ def _provenance(kernel: CertifiedKernel) -> Provenance:
         statements.append(f"kappa_dot and ntk are refused: {derivative['refused']}")
     else:
         statements += _bounds("kappa_dot_series", derivative)
+    for name in ("nngp", "ntk") if "network" in certificate else ():
+        statements += _network_bounds(certificate["network"]["depth"], name, certificate["network"][name])
     return Provenance(
         command=command_line(kernel),
         expression=kernel.spec.text,
         versions=tuple(sorted(certificate["versions"].items())),
         statements=tuple(statements),
     )
+
+
+def _network_bounds(depth: int, name: str, statement: dict[str, Any]) -> list[str]:
+    if "refused" in statement:
+        return [f"{name} of {depth} hidden layers is refused: {statement['refused']}"]
+    first, second = _bounds("network_kappa_series", statement)
+    about = f"of the {name} of {depth} hidden layers, "
+    return [
+        first.replace("network_kappa_series: ", f"network_series {about}"),
+        second.replace("network_kappa: ", f"network_kappa {about}"),
+    ]
 
 
 def _bounds(name: str, statement: dict[str, Any]) -> list[str]:

@@ -169,6 +169,14 @@ def _at_rho(part: Mapping[str, Any], rho: str) -> tuple[Any, str]:
     return None, "bound"
 
 
+def _shortfall(part: Mapping[str, Any]) -> str:
+    """What a composed series misses in the coefficients it keeps, where that is worth a line."""
+    missing, truncation = quantity(part, "shortfall"), quantity(part, "truncation")[0]
+    if not is_number(missing[0]) or not is_number(truncation) or missing[0] <= 1e-9 * truncation:
+        return "-"
+    return quantity_text(missing)
+
+
 def _degree_for(part: Mapping[str, Any], error: float) -> str:
     wanted = part.get("degree_for")
     if not isinstance(wanted, Mapping):
@@ -193,6 +201,7 @@ ERROR_ROWS: tuple[tuple[str, _Reader], ...] = (
     ("value at rho = 1", lambda part: value_text(part.get("moment"))),
     ("last degree kept", _degree_kept),
     ("truncation: all dropped terms together", lambda part: quantity_text(quantity(part, "truncation"))),
+    ("  of it in coefficients that are kept", _shortfall),
     ("  the same for |rho| <= 0.5", lambda part: quantity_text(_at_rho(part, "0.5"))),
     ("  the same for |rho| <= 0.9", lambda part: quantity_text(_at_rho(part, "0.9"))),
     ("  the same for |rho| <= 0.99", lambda part: quantity_text(_at_rho(part, "0.99"))),

@@ -42,11 +42,12 @@ def render(certificate: Mapping[str, Any]) -> RenderableType:
         _heading("Dual kernel, its activation unknown" if certificate.get("dual_kernel") else "Activation"),
         _facts(activation_rows(certificate)),
         _heading("Error, for all rho in [-1, 1]"),
-        _error_table(certificate),
+        _error_table(kernels(certificate)),
         *_refusal(certificate),
         _heading("Degree of the series against its truncation error"),
         _degree_table(certificate),
         _observed_note(certificate),
+        *_network(certificate),
         _heading("How kappa(rho) and kappa_dot(rho) are evaluated"),
         _facts([(name, direct_text(part_of(certificate, name))) for name, _ in kernels(certificate)]),
         _heading("Independent check"),
@@ -66,6 +67,24 @@ class _LogBar:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(self.cells, self.cells)
+
+
+def _network(certificate: Mapping[str, Any]) -> list[RenderableType]:
+    """The composed kernels of a deep network, where a depth was asked for."""
+    network = part_of(certificate, "network")
+    if not network:
+        return []
+    parts = [(name, part_of(network, name)) for name in ("nngp", "ntk")]
+    kept = [(name, part) for name, part in parts if part and "refused" not in part]
+    shown: list[RenderableType] = [
+        _heading(f"Network of {plain_text(network.get('depth', '?'))} hidden layers, for all rho in [-1, 1]"),
+        _error_table(kept),
+        _facts([(name, direct_text(part)) for name, part in kept]),
+    ]
+    for name, part in parts:
+        if part.get("refused") is not None:
+            shown.append(Text.assemble((f"The {name} is refused: ", "bold yellow"), plain_text(part["refused"])))
+    return shown
 
 
 def _title(certificate: Mapping[str, Any]) -> Text:
@@ -107,8 +126,7 @@ def _facts(rows: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def _error_table(certificate: Mapping[str, Any]) -> Table:
-    shown = kernels(certificate)
+def _error_table(shown: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
     table.add_column("")
     for name, _ in shown:

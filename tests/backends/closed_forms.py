@@ -12,12 +12,12 @@ from functools import cache
 import sympy
 
 from kernelc.analysis import analyse
-from kernelc.backends import emit
+from kernelc.backends import BACKENDS, emit
 from kernelc.closedform import ClosedForm, FloatDual, NoClosedForm, compile_dual, derive
 from kernelc.gallery import GALLERY
 from kernelc.parse import parse_activation
 from kernelc.program import ClosedFormProgram, KernelProgram
-from tests.backends.programs import all_cases, certified
+from tests.backends.programs import certified, shared_cases
 
 #: Beyond the gallery: two kinks, with a road of its own for wide variances.
 FORMULAS = {name: (entry.formula, dict(entry.parameters)) for name, entry in GALLERY.items() if not entry.dual} | {
@@ -45,12 +45,8 @@ class Derived:
 
     def files(self) -> dict[str, str]:
         return dict(
-            emit(self.program, certified(replace(_stand_ins()["relu"], program=self.program)), ("numpy",)).files
+            emit(self.program, certified(replace(shared_cases()["relu"], program=self.program)), tuple(BACKENDS)).files
         )
-
-
-#: making the stand-ins takes a while
-_stand_ins = cache(all_cases)
 
 
 @cache
@@ -71,7 +67,7 @@ def derived(name: str) -> Derived:
     dual = compile_dual(form)
     dot = None if name in JUMPS else compile_dual(form, dot=True)
     by_parity = {"odd": "erf", "even": "absolute", "none": "relu"}
-    stand_in = _stand_ins()["step" if dot is None else by_parity[traits.parity]].program
+    stand_in = shared_cases()["step" if dot is None else by_parity[traits.parity]].program
     program = replace(
         stand_in,
         name=name,

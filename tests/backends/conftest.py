@@ -8,12 +8,12 @@ from types import ModuleType
 
 import pytest
 
-from tests.backends.programs import Case, all_cases, write_package
+from tests.backends.programs import Case, shared_cases, write_package
 
 
 @pytest.fixture(scope="session")
 def cases() -> dict[str, Case]:
-    return all_cases()
+    return shared_cases()
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import mpmath
 import numpy as np
 import numpy.typing as npt
 
-from kernelc.backends import emit
+from kernelc.backends import BACKENDS, emit
 from kernelc.model import VARIABLE, ActivationSpec, CertifiedKernel, CompileOptions
 from kernelc.program import DualProgram, Evaluation, KernelProgram, Parity, PowerSeries, Provenance, ThetaChebyshev
 
@@ -221,6 +222,10 @@ def all_cases() -> dict[str, Case]:
     return {case.program.name: case for case in cases}
 
 
+#: The same, made once for all tests that only read them.
+shared_cases = cache(all_cases)
+
+
 def sign_kappa_four(theta: mpmath.mpf) -> mpmath.mpf:
     """kappa_dot of |t|: E[sign(u) sign(v)]."""
     return sign_kappa(theta)
@@ -230,7 +235,7 @@ def write_package(folder: Path, case: Case) -> Path:
     """The emitted package of one case, written below `folder`."""
     target = folder / case.program.name
     target.mkdir(exist_ok=True)
-    for path, text in emit(case.program, certified(case), ("numpy",)).files.items():
+    for path, text in emit(case.program, certified(case), tuple(BACKENDS)).files.items():
         (target / path).write_text(text, encoding="utf-8", newline="\n")
     return target
 

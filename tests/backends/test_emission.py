@@ -19,7 +19,7 @@ from kernelc.backends.numpy import polynomials
 from kernelc.backends.numpy.printer import RUNTIME_FILES
 from kernelc.backends.numpy.tables import direct_literal, drop_literal
 from kernelc.errors import CertificationError, UnsupportedError
-from kernelc.program import PowerSeries, ThetaChebyshev
+from kernelc.program import BACKEND_NAMES, PowerSeries, ThetaChebyshev
 from tests.backends.programs import Case, all_cases, certified, write_package
 
 ROOT = Path(__file__).parents[2]
@@ -40,13 +40,14 @@ print(float(package.kappa(1.0)), package.ntk(np.eye(2)).tolist(), package.CERTIF
 
 
 def test_every_backend_is_a_printer() -> None:
+    assert tuple(BACKENDS) == BACKEND_NAMES
     for name, printer in BACKENDS.items():
         assert isinstance(printer, Printer)
         assert printer.name == name
 
 
 def test_unknown_backend(cases: dict[str, Case]) -> None:
-    with pytest.raises(UnsupportedError, match="unknown backend 'fortran'; there are: numpy"):
+    with pytest.raises(UnsupportedError, match="unknown backend 'fortran'; there are: numpy, cupy"):
         emit(cases["relu"].program, certified(cases["relu"]), ("numpy", "fortran"))
 
 

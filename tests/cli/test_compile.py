@@ -28,14 +28,15 @@ def test_compiles_writes_and_reports(run: Run, pipeline: StubPipeline, tmp_path:
             "tol": None,
             "precision": None,
             "norms": "1/4,4",
-            "backends": ("numpy",),
+            "backends": ("numpy", "cupy"),
+            "depth": 1,
         }
     ]
 
 
 def test_every_option_reaches_the_pipeline(run: Run, pipeline: StubPipeline, tmp_path: Path) -> None:
     options = "--param A=1.5 --param B=-2 --variance 1/4 --degree 7 --precision 200 --norms 1/2,2"
-    options += " --backend numpy --timeout 0 --quiet"
+    options += " --depth 3 --backend numpy --timeout 0 --quiet"
     outcome = run("compile", "exp(A*t+B)", "--name", "k", "--out", "elsewhere", *options.split())
     assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
     assert os.listdir(tmp_path) == ["elsewhere"]
@@ -50,6 +51,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: StubPipeline, tmp
         "precision": 200,
         "norms": "1/2,2",
         "backends": ("numpy",),
+        "depth": 3,
     }
 
 

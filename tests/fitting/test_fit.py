@@ -118,3 +118,13 @@ def test_an_algebraic_singular_point_takes_panels() -> None:
     for rho in (-0.9, -0.2, 0.0, 0.6, 0.9):
         series = math.fsum(c * rho**k for k, c in enumerate(doubles))
         assert value(direct.kappa, math.acos(rho)) == pytest.approx(series, abs=1e-12 * direct.kappa.at_one)
+
+
+def test_a_small_variance_costs_no_digits() -> None:
+    """Panels of the tabulated activation must be narrow for the Gaussian, which is narrow at a small variance."""
+    variance = Fraction(1, 10)
+    spec = parse_activation("Piecewise((t, t > 0), (exp(t) - 1, True))", name="k", parameters={}, source=None)
+    traits = analyse(spec, variance)
+    direct = fit(traits, expand(traits, variance, 64, 512, None), variance)
+    assert direct.kappa_dot is not None
+    assert max(direct.kappa.error, direct.kappa_dot.error) < 1e-14

@@ -220,7 +220,7 @@ def _zeros(fast: Evaluator, exact: Evaluator, points: Sequence[float], s: mpf) -
             found.append(mpf(a))
         if p * q < 0:
             found.append(_bisected(lambda t: exact(t)[0], mpf(a), mpf(b)))
-        elif 0 < i and abs(values[i - 1]) > abs(p) < abs(q) and abs(p) < 1e-3 * max(abs(values[i - 1]), abs(q), 1e-3):
+        elif i > 0 and abs(values[i - 1]) > abs(p) < abs(q) and abs(p) < 1e-3 * max(abs(values[i - 1]), abs(q), 1e-3):
             low, high = mpf(points[i - 1]), mpf(b)
             if _sign(exact(low)[1]) * _sign(exact(high)[1]) < 0:
                 found.append(_bisected(lambda t: exact(t)[1], low, high))

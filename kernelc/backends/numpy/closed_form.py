@@ -55,8 +55,8 @@ def used_operations(form: ClosedFormProgram) -> frozenset[str]:
     """The operations that are printed."""
     found = set()
     for program in _programs(form):
-        alive = _alive(program)
-        found |= {i.operation for k, i in enumerate(program.instructions) if k in alive}
+        kept = alive(program)
+        found |= {i.operation for k, i in enumerate(program.instructions) if k in kept}
     return frozenset(found)
 
 
@@ -148,16 +148,16 @@ def _tuple(values: Sequence[float]) -> str:
     return "(\n" + "".join(f"{_INDENT * 2}{literal(value)},\n" for value in values) + f"{_INDENT})"
 
 
-def _alive(program: FloatProgram) -> frozenset[int]:
+def alive(program: FloatProgram) -> frozenset[int]:
     """The instructions that the summands depend on."""
-    alive: set[int] = set()
+    found: set[int] = set()
     waiting = list(program.summands)
     while waiting:
         index = waiting.pop()
-        if index not in alive:
-            alive.add(index)
+        if index not in found:
+            found.add(index)
             waiting += program.instructions[index].arguments
-    return frozenset(alive)
+    return frozenset(found)
 
 
 def _function(name: str, meaning: str, program: FloatProgram) -> str:
@@ -178,12 +178,12 @@ class _Body:
     taken: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        alive = _alive(self.program)
+        kept = alive(self.program)
         uses = Counter(self.program.summands)
-        for index in alive:
+        for index in kept:
             uses.update(self.program.instructions[index].arguments)
         for index, instruction in enumerate(self.program.instructions):
-            if index in alive:
+            if index in kept:
                 text, binding = self._expression(instruction)
                 plain = instruction.operation in ("input", "const") or text.isidentifier()
                 arithmetic = instruction.operation in ("add", "sub", "mul", "neg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable
 from string import Template
@@ -10,6 +11,9 @@ from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
 
 WIDTH = 100
 
+#: Of modules compiled with a depth.
+NETWORK_FUNCTIONS = ("network_kappa", "network_series")
+NETWORK_CONSTANTS = ("NETWORK_COEFFICIENTS",)
 #: Public functions of every generated module, in the order in which they are documented.
 FUNCTIONS = (
     "kappa",
@@ -38,16 +42,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
-${closed_import}from ._dual import evaluate_dual, evaluate_dual_dot
+${closed_import}${network_import}from ._dispatch import by_array
+from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
 from ._features import FeatureSketch, compute_features, compute_plan
 from ._inputs import RefusedError
-from ._networks import kernel_matrix
+${network_tables}from ._networks import kernel_matrix
 ${norms_import}from ._plan import Plan
 from ._tables import TABLES
 
@@ -64,6 +70,7 @@ COEFFICIENTS: npt.NDArray[np.float64] = full_coefficients(TABLES.kappa.series, $
 DERIVATIVE_COEFFICIENTS: npt.NDArray[np.float64] | None = $derivative_coefficients
 
 
+@by_array
 def kappa(rho: npt.ArrayLike) -> Any:
     """E[sigma(u) sigma(v)] for Var u = Var v = $variance and correlation rho, $kappa_method.
 
@@ -81,6 +88,7 @@ def kappa(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot(rho: npt.ArrayLike) -> Any:
     """E[sigma'(u) sigma'(v)] at correlation rho, $kappa_dot_method.
 
@@ -94,6 +102,7 @@ def kappa_dot(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def kappa_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa, of degree $degree: the one that the certificate bounds.
 
@@ -102,6 +111,7 @@ def kappa_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa_dot: the one that the certificate bounds.
 
@@ -110,6 +120,7 @@ def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """T(q11, q12, q22) = E[sigma(u) sigma(v)] for a centred Gaussian pair with these covariances.
 
@@ -127,6 +138,7 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     return evaluate_dual(TABLES, $closed_dual, $norms, q11, q12, q22)
 
 
+@by_array
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, arguments as in `dual`.
 
@@ -139,6 +151,7 @@ def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     return evaluate_dual_dot(TABLES, $closed_dual_dot, $norms, q11, q12, q22)
 
 
+@by_array
 def nngp(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,
@@ -168,6 +181,7 @@ def nngp(
     return kernel_matrix(TABLES, $closed, $norms, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
+@by_array
 def ntk(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,
@@ -194,8 +208,10 @@ class Sketch(FeatureSketch):
 
     _tables = TABLES
     _norm_tables = $norms
+    _matrices = MappingProxyType({"nngp": nngp, "ntk": ntk})
 
 
+@by_array
 def features(
     x: Any,
     *,
@@ -264,6 +280,54 @@ def plan(
 ''')
 
 
+_NETWORK = Template('''
+
+#: Coefficients of the power series of the $depth-layer "nngp" and "ntk", degree 0 first: float64, read-only;
+#: None where the NTK is refused.
+NETWORK_COEFFICIENTS: dict[str, npt.NDArray[np.float64] | None] = network_series_coefficients(NETWORK)
+
+
+def network_kappa(rho: npt.ArrayLike, *, kernel: str = "ntk") -> Any:
+    """NNGP or NTK of $depth hidden layers (w_std = 1, b_std = 0) of two inputs at correlation rho.
+
+    By the best evaluation there is. $scope
+
+    Args:
+        rho: as for `kappa`. kernel: "nngp" or "ntk".
+
+    Returns:
+        As `kappa`; exact at rho = 1.
+
+    Raises:
+        RefusedError: (a ValueError) for an NTK that is infinite at rho = 1.
+        ValueError: naming the argument.
+
+    Error: CERTIFICATE["network"][kernel]["direct"].
+    """
+    return evaluate_direct(network_dual(NETWORK, kernel), "rho", rho)
+
+
+def network_series(rho: npt.ArrayLike, *, kernel: str = "ntk") -> Any:
+    """The truncated power series of `network_kappa`: the one that the certificate bounds.
+
+    Arguments, result and errors are those of `network_kappa`. Error: CERTIFICATE["network"][kernel]["total_bound"].
+    """
+    return evaluate_series(network_dual(NETWORK, kernel), "rho", rho)
+''')
+
+
+def _network(program: KernelProgram) -> str:
+    """The functions of a deep network's composed kernels, where a depth was asked for."""
+    network = program.network
+    if network is None:
+        return ""
+    scope = f"Both inputs have squared norm {program.variance!r}."
+    if program.homogeneous_degree is not None:
+        power = program.homogeneous_degree**network.depth
+        scope += f" Other norms: times (|x| |y| / {program.variance!r})^p with p = {power!r}."
+    return _NETWORK.substitute(depth=network.depth, scope=scope)
+
+
 def _comment(text: str) -> list[str]:
     """`text` as comment lines, printable ASCII alone: it may hold what a stranger typed."""
     plain = text.encode("unicode_escape").decode("ascii")
@@ -305,6 +369,24 @@ def _reach(program: KernelProgram) -> str:
     return f"sigma is homogeneous of degree {degree!r}: it holds at every variance."
 
 
+def _network_reach(program: KernelProgram) -> str:
+    form, norms = program.closed_form, program.norms
+    if program.homogeneous_degree is not None:
+        return _reach(program)
+    if form is not None and (form.dual_dot is not None or program.kappa_dot is None):
+        low, high = (math.sqrt(q) for q in form.dual.variances)
+        how = "by the closed form"
+    elif norms is not None and norms.aligned is not None:
+        (low, high), how = norms.norms, "by tables"
+    else:
+        return _reach(program)
+    lines = (
+        f"It holds, {how}, where sqrt(w_std^2 |x|^2 + b_std^2) of every row, and the same of every layer, "
+        f"lies in [{low!r}, {high!r}]; others are a ValueError."
+    )
+    return "\n    ".join(textwrap.wrap(lines, 110))
+
+
 def _features_reach(program: KernelProgram) -> str:
     if program.norms is None:
         return _reach(program)
@@ -332,7 +414,11 @@ def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
     dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
     length = 0 if dot is None else len(dot.series.coefficients)
-    exports = sorted(CONSTANTS) + sorted(CLASSES) + sorted(FUNCTIONS)
+    constants, functions = [*CONSTANTS], [*FUNCTIONS]
+    if program.network is not None:
+        constants += NETWORK_CONSTANTS
+        functions += NETWORK_FUNCTIONS
+    exports = sorted(constants) + sorted(CLASSES) + sorted(functions)
     body = _BODY.substitute(
         name=program.name,
         variance=repr(program.variance),
@@ -342,15 +428,24 @@ def render(program: KernelProgram) -> str:
         derivative_coefficients="None" if dot is None else f"full_coefficients(derivative(TABLES).series, {length})",
         kappa_method=_method(dual.direct, None),
         kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
-        reach=_reach(program),
+        reach=_network_reach(program),
         features_reach=_features_reach(program),
         dual_reach=_dual_reach(program, None if form is None else form.dual),
         dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
+        network_import=""
+        if program.network is None
+        else "from ._deep import network_dual, network_series_coefficients\n",
+        network_tables="" if program.network is None else "from ._network_tables import NETWORK\n",
         norms_import="" if program.norms is None else "from ._norm_tables import NORMS\n",
         norms="None" if program.norms is None else "NORMS",
         closed="None" if form is None else "(DUAL, DUAL_DOT)",
         closed_dual="None" if form is None else "DUAL",
         closed_dual_dot="None" if form is None else "DUAL_DOT",
     )
-    return header(program, "dual kernel, NNGP and NTK.") + _bounds(program.provenance.statements) + body
+    return (
+        header(program, "dual kernel, NNGP and NTK.")
+        + _bounds(program.provenance.statements)
+        + body
+        + _network(program)
+    )

@@ -16,6 +16,7 @@ RUNTIME_FILES = (
     "_bundles.py",
     "_closed.py",
     "_composition.py",
+    "_dispatch.py",
     "_dual.py",
     "_evaluation.py",
     "_features.py",
@@ -28,12 +29,15 @@ RUNTIME_FILES = (
     "_networks.py",
     "_normroads.py",
     "_norms.py",
+    "_nystrom.py",
     "_pairs.py",
     "_plan.py",
     "_plans.py",
     "_polysketch.py",
     "_powers.py",
     "_radial.py",
+    "_recentre.py",
+    "_ridge.py",
     "_roads.py",
     "_rows.py",
     "_sources.py",
@@ -61,6 +65,7 @@ class NumpyPrinter:
             "__init__.py": front.render(program),
             "_tables.py": self._tables(program),
             **self._closed_form(program),
+            **self._network(program),
             **self._norms(program),
             **{name: runtime_text(name) for name in RUNTIME_FILES},
             "py.typed": "",
@@ -74,6 +79,21 @@ class NumpyPrinter:
         header = front.header(program, "its closed form. Every literal reads back as the double it was written from.")
         files = {name: runtime_text(name, _NUMERICS) for name in closed_form.runtime_files(form)}
         return {"_closed_form.py": header + closed_form.render(form), **files}
+
+    def _network(self, program: KernelProgram) -> dict[str, str]:
+        """The composed kernels of a deep network, where a depth was asked for."""
+        network = program.network
+        if network is None:
+            return {}
+        names = ", ".join(tables.network_imports(network))
+        text = (
+            front.header(program, "its network's tables. Every literal reads back as the double it was written from.")
+            + f'"""Kernels of {network.depth} hidden layers; see the run-time for how they are evaluated."""\n\n'
+            + "from __future__ import annotations\n\n"
+            + f"from ._deep import NetworkTables\nfrom ._evaluation import {names}\n\n"
+            + tables.render_network(program.name, network)
+        )
+        return {"_network_tables.py": text, "_deep.py": runtime_text("_deep.py")}
 
     def _norms(self, program: KernelProgram) -> dict[str, str]:
         """The tables for a range of norms, where there are any."""

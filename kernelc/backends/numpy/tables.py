@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Literal, assert_never
 
 from kernelc.backends.numpy import polynomials
-from kernelc.program import DualProgram, Evaluation, KernelProgram, Parity, PowerSeries, ThetaChebyshev
+from kernelc.program import DualProgram, Evaluation, KernelProgram, NetworkProgram, Parity, PowerSeries, ThetaChebyshev
 
 #: Horner's rule on monomial coefficients m_j is used where sum |m_j| <= this times the sum of |c_j| of
 #: the Chebyshev form: its rounding error, gamma_2n sum |m_j| |z|^j, is then of Clenshaw's own size.
@@ -153,6 +153,31 @@ def imports(program: KernelProgram) -> tuple[str, ...]:
         literals.append(direct_literal(program.kappa_dot.direct))
     theta = any(isinstance(literal, ThetaLiteral) for literal in literals)
     return ("DualTables", "KernelTables", "PowerTable", *(("ThetaTable",) if theta else ()))
+
+
+def render_network(name: str, network: NetworkProgram) -> str:
+    """The body of `_network_tables.py`."""
+    parts = [_dual("NNGP", network.nngp)]
+    if network.ntk is not None:
+        parts.append(_dual("NTK", network.ntk))
+    parts.append(
+        "NETWORK = NetworkTables(\n"
+        f"    name={_string(name)},\n"
+        f"    depth={network.depth},\n"
+        f"    length={len(network.nngp.series.coefficients)},\n"
+        "    nngp=NNGP,\n"
+        f"    ntk={'None' if network.ntk is None else 'NTK'},\n"
+        f"    refused={_string(network.refused)},\n"
+        ")\n"
+    )
+    return "\n".join(parts)
+
+
+def network_imports(network: NetworkProgram) -> tuple[str, ...]:
+    """The names of the run-time that the body of `_network_tables.py` uses, sorted."""
+    duals = [network.nngp, *(() if network.ntk is None else (network.ntk,))]
+    theta = any(isinstance(direct_literal(dual.direct), ThetaLiteral) for dual in duals)
+    return ("DualTables", "PowerTable", *(("ThetaTable",) if theta else ()))
 
 
 def _dual(name: str, dual: DualProgram) -> str:

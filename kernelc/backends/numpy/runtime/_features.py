@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -20,17 +21,23 @@ from ._evaluation import KernelTables
 from ._inputs import DoubleArray, FloatArray, as_depth
 from ._judged import sample_pairs
 from ._norms import NormTables
-from ._plan import SKETCHES, Plan, Planned, Request, make_plan
+from ._nystrom import NystromMap
+from ._plan import SKETCHES, Plan, Planned, Request, describe_norms, make_plan
 from ._powers import PowerMap
 from ._radial import RadialSeries, radial_series
+from ._recentre import Centre, recentred
+from ._ridge import RidgeModel, fit_ridge
 from ._rows import CountSketch, DenseRows, RowSource, as_row_source, unit_rows
 from ._zonal import ZonalMap
+from ._zonal_plan import FRONT_COLUMNS
 
 DEFAULT_FEATURES = 4096
 #: Rows a tile: with the columns of a tile they stay in a second-level cache. Every tile is filled up to this many
 #: rows, so that a row's features do not depend on the rows it comes with.
 TILE_ROWS = 128
 _MOST_SEED = 2**64 - 1
+#: Rows of the data that a plan looks at, and rows at a time for the exact kernel.
+_SAMPLE_ROWS, _NYSTROM_ROWS = 4096, 2048
 #: Below this many entries of the result threads cost more than they bring.
 _THREAD_ENTRIES = 2**18
 
@@ -110,6 +117,8 @@ class FeatureSketch:
         normalise: scale each row of the sketched block to its exact length (less error; a bias of the size of the
             variance, far below the error itself).
         norms: (low, high), the norms of the inputs where the module has tables over norms; None: their whole range.
+        recentre: expand about the mean direction of the rows that `fit` is given (homogeneous activations).
+        nystrom: the exact kernel against rows that `fit` is given, in place of random features.
         threads: at most this many; None for the cores there are.
 
     Raises:
@@ -118,6 +127,7 @@ class FeatureSketch:
 
     _tables: ClassVar[KernelTables]
     _norm_tables: ClassVar[NormTables | None] = None
+    _matrices: ClassVar[Mapping[str, Callable[..., Any]]]
 
     def __init__(
         self,
@@ -132,16 +142,22 @@ class FeatureSketch:
         draws: str = "auto",
         normalise: bool = True,
         norms: tuple[float, float] | None = None,
+        recentre: bool = False,
+        nystrom: bool = False,
         threads: int | None = None,
     ) -> None:
         self.kernel, self.depth, self.features, self.epsilon = kernel, depth, features, epsilon
         self.seed, self.sketch, self.pairs, self.draws = seed, sketch, pairs, draws
         self.normalise, self.norms, self.threads = normalise, norms, threads
+        self.recentre, self.nystrom = recentre, nystrom
+        if recentre and nystrom:
+            raise ValueError("recentre, nystrom: take one of the two")
         self._series: RadialSeries = radial_series(
             self._tables, self._norm_tables, _kernel_name(kernel), as_depth("depth", depth), norms
         )
         self._request(1)
         self._planned: Planned | None = None
+        self._landmarks: NystromMap | None = None
         self._maps: dict[str, Any] = {}
 
     def _request(self, columns: int) -> Request:
@@ -164,21 +180,75 @@ class FeatureSketch:
         return self._planned
 
     def fit(self, x: Any, y: object = None) -> Self:
-        """Make the plan for rows such as those of x (n, d); only with pairs="sample" does it look at their values.
+        """Make the plan for rows such as those of x (n, d).
+
+        It looks at their values with pairs="sample", recentre or nystrom alone; else only at the number of columns.
 
         Raises:
             ValueError: naming x, or the argument that cannot be met.
         """
         rows = as_row_source("x", x)
-        request, sample = self._request(rows.shape[1]), None
-        if request.pairs == "sample":
-            chosen = _spread(rows.shape[0], 4096)
-            unit, norms = unit_rows(rows.take(chosen))
-            self._series.scales("x", norms, np.dtype(np.float64))
-            sample = sample_pairs(self._series, unit.astype(np.float64), norms, request.seed)
-        self._planned = make_plan(self._series, request, sample)
+        request = self._request(rows.shape[1])
         self._maps = {}
+        if self.nystrom:
+            self._planned, self._landmarks = self._fit_nystrom(rows, request)
+            return self
+        self._landmarks = None
+        if self.recentre:
+            self._planned = self._fit_recentred(rows, request)
+        elif request.pairs == "sample":
+            unit, norms = self._sample(rows)
+            self._planned = make_plan(self._series, request, sample_pairs(self._series, unit, norms, request.seed))
+        else:
+            self._planned = make_plan(self._series, request, None)
         return self
+
+    def _sample(self, rows: RowSource) -> tuple[DoubleArray, DoubleArray]:
+        """At most 4096 unit rows spread over the data, and their norms."""
+        unit, norms = unit_rows(rows.take(_spread(rows.shape[0], _SAMPLE_ROWS)))
+        self._series.scales("x", norms, np.dtype(np.float64))
+        return unit.astype(np.float64), norms
+
+    def _fit_recentred(self, rows: RowSource, request: Request) -> Planned:
+        columns = rows.shape[1]
+        if not 2 <= columns <= FRONT_COLUMNS or request.sketch not in ("auto", "zonal"):
+            raise ValueError(f"recentre: it needs 2 to {FRONT_COLUMNS} columns and sketch='auto' or 'zonal'")
+        unit, _ = self._sample(rows)
+        centre = Centre.of(unit)
+        directions, angles = centre.split(unit)
+        series = recentred(self._series, angles)
+        pairs = sample_pairs(series, directions.astype(np.float64), angles, request.seed)
+        planned = make_plan(series, replace(request, columns=columns - 1, pairs="sample"), pairs)
+        planned.plan.update(dim=columns, recentred=True, norms=describe_norms(self._series))
+        return replace(planned, columns=columns, centre=centre)
+
+    def _fit_nystrom(self, rows: RowSource, request: Request) -> tuple[Planned, NystromMap]:
+        if request.features is None:
+            raise ValueError("nystrom: give the number of features; it is not chosen by epsilon")
+        count = request.features
+        sample = rows.take(_spread(rows.shape[0], count + _SAMPLE_ROWS // 8))
+        landmarks = NystromMap.fitted(self._matrix, sample, count, request.seed)
+        oblivious = make_plan(self._series, replace(request, sketch="auto", pairs="unknown"), None)
+        plan = Plan(
+            name=self._series.name,
+            kernel=self._series.kernel,
+            depth=self._series.depth,
+            dim=rows.shape[1],
+            features=count,
+            sketch="nystrom",
+            predicted_relative_error=landmarks.error,
+            predicted_for="rows of the sample that are no landmarks (0 where there are none)",
+            landmarks=len(landmarks.landmarks),
+            norms=describe_norms(self._series),
+            guarantee="never more than the kernel, in the order of semidefinite matrices; exact on the landmarks",
+            bytes_per_point=4 * (rows.shape[1] + count),
+            seed=request.seed,
+        )
+        return replace(oblivious, plan=plan), landmarks
+
+    def _matrix(self, first: FloatArray, second: FloatArray | None) -> Any:
+        """The exact kernel matrix."""
+        return self._matrices[self._series.kernel](first, second, depth=self._series.depth)
 
     def transform(self, x: Any) -> Any:
         """The features of each row of x (n, d): (n, features), float32 for float32, else float64.
@@ -213,10 +283,27 @@ class FeatureSketch:
         planned, result = self._fitted(), np.empty(rows.shape[0])
         for start in range(0, rows.shape[0], TILE_ROWS):
             stop = min(start + TILE_ROWS, rows.shape[0])
-            norms = unit_rows(rows.block(start, stop))[1]
+            if self._landmarks is not None:
+                mapped = np.empty((stop - start, planned.features))
+                block = rows.block(start, stop).astype(np.float64)
+                self._landmarks.transform(self._matrix, block, mapped)
+                own = np.array([self._matrix(row[None, :], None)[0, 0] for row in block])
+                result[start:stop] = np.maximum(own - np.einsum("ij,ij->i", mapped, mapped), 0.0)
+                continue
+            unit, norms = unit_rows(rows.block(start, stop))
             scale = self._series.scales("x", norms, np.dtype(np.float64))
-            result[start:stop] = planned.nugget(self._series.weights(norms)) * scale**2
+            result[start:stop] = planned.nugget(unit, norms) * scale**2
         return result
+
+    def ridge(self, x: Any, y: Any, *, ridge: SupportsFloat) -> RidgeModel:
+        """Kernel ridge regression of y (n,) or (n, outputs) on the rows of x with noise variance `ridge`.
+
+        One pass over the rows, memory for one matrix of features x features; the nugget is part of the noise.
+
+        Raises:
+            ValueError: naming the argument.
+        """
+        return fit_ridge(self, x, y, ridge)
 
     def _checked(self, x: Any) -> RowSource:
         columns = self._fitted().columns
@@ -234,6 +321,12 @@ class FeatureSketch:
 
     def _fill(self, rows: RowSource, out: FloatArray, offset: int = 0) -> None:
         """The features of rows offset.. into out, tile by tile."""
+        if self._landmarks is not None:
+            for start in range(0, len(out), _NYSTROM_ROWS):
+                part = out[start : start + _NYSTROM_ROWS]
+                block = rows.block(offset + start, offset + start + len(part))
+                self._landmarks.transform(self._matrix, block, part)
+            return
         drawn, tiles = self._map(out.dtype), range(0, len(out), TILE_ROWS)
 
         def work(start: int) -> None:
@@ -254,7 +347,7 @@ class FeatureSketch:
             return
         unit, norms = self._unit(rows, offset + start, offset + stop)
         scale = self._series.scales("x", norms, out.dtype)
-        radial = self._series.weights(norms)
+        unit, radial = self._fitted().split(unit, norms)
         missing = TILE_ROWS - len(unit)
         if not missing:
             drawn.transform(unit, radial, scale, out[start:stop])

@@ -23,7 +23,7 @@ ASSUMED_DIMENSION = 4
 _ISOTROPIC_POINTS = 256
 _SAMPLE_ROWS = 400
 _SAMPLE_PAIRS = 3000
-_NORM_BINS = 6
+_NORM_BINS = 12
 
 
 @dataclass(frozen=True, slots=True)

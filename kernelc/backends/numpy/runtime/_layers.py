@@ -29,6 +29,9 @@ from ._sources import Source
 #: Beyond these the square of an entry leaves the range of float64.
 _SAFE_LOW, _SAFE_HIGH = 1e-140, 1e140
 
+#: Numbers in work at a time, so that no second copy of the inputs is made.
+_BLOCK = 2**18
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -71,44 +74,72 @@ class LayerRows:
 
 
 @dataclass(frozen=True, slots=True)
-class RowState:
-    """The path of one set of rows through the layers, all of float64.
+class RowPath:
+    """What the norms of one set of rows decide, all of float64 and (n,).
 
-    `unit` (n, d or d + 1): the inputs with their bias as unit vectors, and `inputs` themselves;
-    `last` (n,): w R / sqrt(unit) of the last hidden layer.
+    `layers`: the path through the hidden layers; `last`: w R / sqrt(unit) of the last of them; `shrink`: the
+    powers of two that bring (x, b / w) near length 1.
     """
+
+    layers: tuple[LayerRows, ...]
+    last: DoubleArray
+    shrink: DoubleArray
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """One set of rows: `unit` (n, d or d + 1), the inputs with their bias as unit vectors; the inputs; their path."""
 
     unit: FloatArray
     inputs: Inputs
-    layers: tuple[LayerRows, ...]
-    last: DoubleArray
+    path: RowPath
+
+    @property
+    def layers(self) -> tuple[LayerRows, ...]:
+        """The path through the hidden layers."""
+        return self.path.layers
+
+    @property
+    def last(self) -> DoubleArray:
+        """w R / sqrt(unit) of the last hidden layer, (n,)."""
+        return self.path.last
 
 
 def row_norms(rows: FloatArray) -> DoubleArray:
     """Euclidean norm of each row in float64, without overflow or underflow."""
-    wide = rows.astype(np.float64, copy=False)
-    peak = np.abs(wide).max(axis=1)
-    inside = (peak == 0.0) | ((peak > _SAFE_LOW) & (peak < _SAFE_HIGH))
-    norms: DoubleArray = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    if not bool(inside.all()):
-        extreme = np.flatnonzero(~inside)
-        scaled = wide[extreme] / peak[extreme, None]
-        norms[extreme] = peak[extreme] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    norms = np.empty(len(rows))
+    block = max(1, _BLOCK // rows.shape[1])
+    for start in range(0, len(rows), block):
+        wide = rows[start : start + block].astype(np.float64, copy=False)
+        peak = np.abs(wide).max(axis=1)
+        inside = (peak == 0.0) | ((peak > _SAFE_LOW) & (peak < _SAFE_HIGH))
+        part = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        if not bool(inside.all()):
+            extreme = np.flatnonzero(~inside)
+            scaled = wide[extreme] / peak[extreme, None]
+            part[extreme] = peak[extreme] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+        norms[start : start + block] = part
     return norms
+
+
+def unit_factors(norms: DoubleArray, scales: DoubleArray, w_std: float) -> tuple[DoubleArray, DoubleArray]:
+    """peak and factor (n,) with w x / |(w x, b)| = x / peak * factor, no step of which overflows."""
+    share = np.divide(w_std * norms, scales, out=np.zeros_like(norms), where=scales > 0.0)
+    safe = np.where(norms > 0.0, norms, 1.0)
+    peak = np.where(safe < _SAFE_LOW, safe, 1.0)
+    return peak, share / (safe / peak)
 
 
 def _unit_rows(rows: FloatArray, norms: DoubleArray, scales: DoubleArray, w_std: float, b_std: float) -> FloatArray:
     """(w x, b) / |(w x, b)| for each row, in the dtype of `rows`; zero rows without a bias stay zero."""
     n, d = rows.shape
     unit = np.zeros((n, d + (b_std > 0.0)), dtype=rows.dtype)
-    factor = np.divide(w_std * norms, scales, out=np.zeros(n), where=scales > 0.0)
-    safe = np.where(norms > 0.0, norms, 1.0)
-    peak = np.ones(n) if float(safe.min()) > _SAFE_LOW else np.where(safe < _SAFE_LOW, safe, 1.0)
-    block = max(1, 2**18 // d)
+    peak, factor = unit_factors(norms, scales, w_std)
+    block = max(1, _BLOCK // d)
     for start in range(0, n, block):
         part = slice(start, start + block)
         wide = rows[part] / peak[part, None]
-        unit[part, :d] = wide * (factor[part] / (safe[part] / peak[part]))[:, None]
+        unit[part, :d] = wide * factor[part, None]
     if b_std > 0.0:
         unit[:, d] = b_std / scales
     return unit
@@ -179,12 +210,6 @@ class Reach:
     advice: str
 
 
-def row_scales(rows: FloatArray, w_std: float, b_std: float) -> tuple[DoubleArray, DoubleArray]:
-    """|x| and sqrt(w^2 |x|^2 + b^2) of each row."""
-    norms = row_norms(rows)
-    return norms, np.hypot(w_std * norms, b_std)
-
-
 def compiled_variance_serves(
     tables: KernelTables, scales: DoubleArray, depth: int, w_std: float, b_std: float, dtype: np.dtype[Any]
 ) -> bool:
@@ -211,30 +236,22 @@ def refuse_other_variances(
         _refuse_other_depths(tables, w_std, b_std, dtype)
 
 
-def row_state(
-    tables: KernelTables,
-    source: Source,
-    reach: Reach | None,
-    network: Network,
-    name: str,
-    rows: FloatArray,
-    dtype: np.dtype[Any],
-) -> RowState:
+def row_path(
+    tables: KernelTables, source: Source, reach: Reach | None, network: Network, name: str, norms: DoubleArray
+) -> RowPath:
     """Carry each row's variance exactly through the hidden layers.
 
     Raises:
         ValueError: naming `name` or `depth`, where a variance is met that `source` does not serve.
     """
     w_std, b_std = network.weight, network.bias
-    norms, scales = row_scales(rows, w_std, b_std)
+    scales = np.hypot(w_std * norms, b_std)
     if tables.homogeneous_degree == 0.0 and not bool(scales.all()) and not is_constant(tables):
         raise ValueError(
             f"{name}: row {int(scales.argmin())} is zero, where {tables.name} depends on sigma(0), which was not "
             "compiled; drop zero rows or give b_std > 0"
         )
-    unit = _unit_rows(rows.astype(dtype, copy=False), norms, scales, w_std, b_std)
     exponents = np.frexp(np.where(scales > 0.0, scales / w_std, 1.0))[1]
-    inputs = Inputs(rows, np.ldexp(1.0, -exponents), b_std / w_std)
     layers: list[LayerRows] = []
     with np.errstate(over="ignore", under="ignore"):
         for index in range(network.depth):
@@ -249,22 +266,28 @@ def row_state(
             slopes = source.slopes(scales) if network.tangent else np.zeros_like(scales)
             layers.append(LayerRows(scales, powers, slopes, angles))
             scales = np.hypot(alpha, b_std)
-    return RowState(unit, inputs, tuple(layers), w_std * layers[-1].powers)
+    return RowPath(tuple(layers), w_std * layers[-1].powers, np.ldexp(1.0, -exponents))
+
+
+def row_state(path: RowPath, network: Network, norms: DoubleArray, rows: FloatArray, dtype: np.dtype[Any]) -> RowState:
+    """The rows as unit vectors beside their path."""
+    unit = _unit_rows(rows.astype(dtype, copy=False), norms, path.layers[0].scales, network.weight, network.bias)
+    return RowState(unit, Inputs(rows, path.shrink, network.bias / network.weight), path)
 
 
 def diagonal(
-    tables: KernelTables, source: Source, name: str, state: RowState, b_std: float, dtype: np.dtype[Any]
+    tables: KernelTables, source: Source, name: str, path: RowPath, b_std: float, dtype: np.dtype[Any]
 ) -> DoubleArray:
     """K_L(x, x), or Theta_L(x, x) where the slopes are carried, of each row, from the moments alone.
 
     Raises:
         ValueError: naming `name`, where one leaves the range of `dtype` (no other entry is larger).
     """
-    ratio = np.ones_like(state.last)
+    ratio = np.ones_like(path.last)
     with np.errstate(all="ignore"):
-        for layer in state.layers[:-1]:
+        for layer in path.layers[:-1]:
             ratio = 1.0 + np.cos(layer.angles) ** 2 * (layer.slopes / source.unit) * ratio
-        values: DoubleArray = state.last**2 * (source.unit + state.layers[-1].slopes * ratio) + b_std**2
+        values: DoubleArray = path.last**2 * (source.unit + path.layers[-1].slopes * ratio) + b_std**2
     largest = float(np.finfo(dtype).max)
     if not bool((values <= largest).all()):
         row = int(np.flatnonzero(~(values <= largest))[0])

@@ -19,11 +19,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ._inputs import DoubleArray
+from ._inputs import DoubleArray, FloatArray
 from ._judged import ASSUMED_DIMENSION, Pairs, isotropic_pairs
 from ._polysketch import PolySketchMap, PolySketchPlanner, embedding_features, inner_dimension, levels
 from ._powers import PowerDesign, PowerMap, PowerPlanner
 from ._radial import RadialSeries
+from ._recentre import Centre
 from ._tensorsketch import TensorSketchMap, TensorSketchPlanner
 from ._zonal import ZonalMap
 from ._zonal_plan import ZonalDraw, ZonalPlanner, zonal_flops, zonal_guarantee
@@ -33,6 +34,8 @@ SKETCHES: tuple[SketchName, ...] = ("zonal", "polysketch", "tensorsketch")
 
 #: The most features a plan for an error proposes.
 MOST_FEATURES = 65536
+#: An operation of a transform takes about as long as this many of a matrix product (measured, NumPy, float32).
+_SLOWER = 8
 
 
 class Plan(dict[str, Any]):
@@ -122,14 +125,22 @@ class Planned:
     front: int | None
     seed: int
     source: ZonalDraw | PowerDraw
+    series: RadialSeries
+    centre: Centre | None = None
 
     def draw(self, dtype: np.dtype[Any]) -> ZonalMap | PowerMap:
         """The random map for rows of one dtype."""
         return self.source.draw(dtype)
 
-    def nugget(self, radial: DoubleArray) -> DoubleArray:
-        """What is missing of the kernel at rho = 1, g left out, for rows of interpolation weights radial (n, J)."""
-        return self.source.nugget(radial)
+    def split(self, unit: FloatArray, norms: DoubleArray) -> tuple[FloatArray, DoubleArray]:
+        """(directions, interpolation weights (n, J)) as the map takes them, of unit rows and their norms."""
+        if self.centre is not None:
+            unit, norms = self.centre.split(unit)
+        return unit, self.series.weights(norms)
+
+    def nugget(self, unit: FloatArray, norms: DoubleArray) -> DoubleArray:
+        """What is missing of the kernel at rho = 1, g left out, for unit rows and their norms."""
+        return self.source.nugget(self.split(unit, norms)[1])
 
 
 def make_plan(series: RadialSeries, request: Request, sample: Pairs | None) -> Planned:
@@ -154,7 +165,7 @@ def make_plan(series: RadialSeries, request: Request, sample: Pairs | None) -> P
         other
         for other in others
         if other.plan["predicted_relative_error"] <= request.epsilon
-        and other.plan["flops_per_point"] < zonal.plan["flops_per_point"]
+        and other.plan["flops_per_point"] * _SLOWER < zonal.plan["flops_per_point"]
     ]
     return min(cheaper, key=lambda other: other.plan["flops_per_point"], default=zonal)
 
@@ -187,7 +198,9 @@ def _zonal_plan(series: RadialSeries, request: Request, pairs: tuple[Pairs, Pair
         guarantee=zonal_guarantee(design, request.normalise, planner.front),
         flops_per_point=zonal_flops(planner, design, directions),
     )
-    return Planned(_closed(plan, request, features), request.columns, features, planner.front, request.seed, draw)
+    return Planned(
+        _closed(plan, request, features), request.columns, features, planner.front, request.seed, draw, series
+    )
 
 
 def _power_plan(series: RadialSeries, request: Request, pairs: tuple[Pairs, Pairs], kind: SketchName) -> Planned:
@@ -219,7 +232,7 @@ def _power_plan(series: RadialSeries, request: Request, pairs: tuple[Pairs, Pair
                 f"statistical dimension {size}": embedding_features(design.top, size, 0.5, 0.1) for size in (10, 100)
             },
         )
-    return Planned(_closed(plan, request, features), request.columns, features, None, request.seed, draw)
+    return Planned(_closed(plan, request, features), request.columns, features, None, request.seed, draw, series)
 
 
 _POWER_GUARANTEES = {
@@ -269,7 +282,8 @@ def _described(
 ) -> Plan:
     """What every sketch's plan states first."""
     design = draw.design
-    middle = series.weights(series.norms[len(series.norms) // 2, None])
+    place = len(series.norms) // 2 if series.measure is None else int(series.measure.argmax())
+    middle = series.weights(series.norms[place, None])
     masses, total = draw.masses(middle)[:, 0], float((middle @ series.at_one)[0])
     share = masses / total if total > 0.0 else masses
     kept = [degree for degree in range(design.exact + 1, design.top + 1) if share[degree] > 0.0]
@@ -302,13 +316,14 @@ def _described(
             "dropped": nugget / total if total > 0.0 else 0.0,
         },
         nugget=nugget,
-        norms=_norms(series),
+        norms=describe_norms(series),
         radial_factors=[len(part) for part in draw.factors[: design.exact + 1]] + [1] * min(1, len(kept)),
     )
     return plan
 
 
-def _norms(series: RadialSeries) -> str:
+def describe_norms(series: RadialSeries) -> str:
+    """The norms that a series holds for, in words."""
     if series.power is not None:
         return "any (homogeneous)"
     if series.low == series.high:

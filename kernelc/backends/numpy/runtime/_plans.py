@@ -23,7 +23,8 @@ from ._layers import (
     compiled_variance_serves,
     diagonal,
     refuse_other_variances,
-    row_scales,
+    row_norms,
+    row_path,
     row_state,
 )
 from ._norms import NormTables
@@ -48,6 +49,14 @@ class Rows:
     values: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class RowNorms:
+    """The rows' norms (n,) of one argument, and its name."""
+
+    name: str
+    norms: DoubleArray
+
+
 def make_plan(
     tables: KernelTables,
     closed: Closed | None,
@@ -66,29 +75,38 @@ def make_plan(
     if network.tangent:
         derivative(tables)
     sides = (first,) if second is first else (first, second)
-    source, reach = _source(tables, closed, norms, network, sides, dtype)
-    states = [row_state(tables, source, reach, network, side.name, side.values, dtype) for side in sides]
+    lengths = [RowNorms(side.name, row_norms(side.values)) for side in sides]
+    source, reach = choose_source(tables, closed, norms, network, lengths, dtype)
+    paths = [row_path(tables, source, reach, network, side.name, side.norms) for side in lengths]
     moments = [
-        diagonal(tables, source, side.name, state, network.bias, dtype)
-        for side, state in zip(sides, states, strict=True)
+        diagonal(tables, source, side.name, path, network.bias, dtype) for side, path in zip(sides, paths, strict=True)
+    ]
+    states = [
+        row_state(path, network, side.norms, rows.values, dtype)
+        for path, side, rows in zip(paths, lengths, sides, strict=True)
     ]
     return _plan(tables, source, network, states[0], states[-1], dtype), moments[0]
 
 
-def _source(
+def choose_source(
     tables: KernelTables,
     closed: Closed | None,
     norms: NormTables | None,
     network: Network,
-    sides: tuple[Rows, ...],
+    sides: list[RowNorms],
     dtype: np.dtype[Any],
 ) -> tuple[Source, Reach | None]:
-    """The compiled tables where they serve every row and layer, else the closed form, else tables of norms."""
+    """The compiled tables where they serve every row and layer, else the closed form, else tables of norms.
+
+    Raises:
+        ValueError: naming the argument, for norms that none of them serves.
+    """
     compiled = CompiledSource(tables)
     if tables.homogeneous_degree is not None:
         return compiled, None
-    scales = [row_scales(side.values, network.weight, network.bias) for side in sides]
-    if all(compiled_variance_serves(tables, s, network.depth, network.weight, network.bias, dtype) for _, s in scales):
+    weight, bias = network.weight, network.bias
+    scales = [np.hypot(weight * side.norms, bias) for side in sides]
+    if all(compiled_variance_serves(tables, s, network.depth, weight, bias, dtype) for s in scales):
         return compiled, None
     if closed is not None and (closed[1] is not None or not network.tangent):
         low, high = closed_range(closed[0], closed[1] if network.tangent else None)
@@ -98,8 +116,8 @@ def _source(
         return ClosedSource(ClosedPairs(*closed, tables.breakpoints)), reach
     if norms is not None and norms.dual is not None and (norms.dual_dot is not None or not network.tangent):
         return NormSource(tables, norms), Reach(*norms.norms, False, "recompile with --norms LOW,HIGH to widen this")
-    for side, (lengths, _) in zip(sides, scales, strict=True):
-        refuse_other_variances(tables, side.name, lengths, network.depth, network.weight, network.bias, dtype)
+    for side in sides:
+        refuse_other_variances(tables, side.name, side.norms, network.depth, weight, bias, dtype)
     return compiled, None
 
 

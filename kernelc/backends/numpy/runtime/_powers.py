@@ -19,7 +19,7 @@ import numpy as np
 from ._harmonics import HarmonicBlock
 from ._inputs import DoubleArray, FloatArray
 from ._judged import Pairs, kernel_at
-from ._radial import RadialSeries
+from ._radial import RadialSeries, radial_factors
 from ._rows import RowSource
 
 #: The last degree that a tree or a product of CountSketches is made for.
@@ -30,18 +30,9 @@ _FACTOR_TOLERANCE = 1e-7
 
 
 def power_factors(series: RadialSeries) -> list[DoubleArray]:
-    """For each degree k <= 16 the radial factors (r, J), largest first: C_k(s_i, s_j) ~ sum_r f_r(s_i) f_r(s_j)."""
-    total = float(np.einsum("iik->", series.coefficients))
-    factors = []
-    for degree in range(min(LAST_POWER, series.degree) + 1):
-        block = series.coefficients[..., degree]
-        values, vectors = np.linalg.eigh((block + block.T) / 2)
-        keep = [i for i in range(len(values) - 1, -1, -1) if values[i] > _FACTOR_TOLERANCE * total][:_FACTORS]
-        keep = keep or [len(values) - 1]
-        parts = np.sqrt(np.maximum(values[keep], 0.0))[:, None] * vectors[:, keep].T
-        lead = parts[np.arange(len(parts)), np.abs(parts).argmax(axis=1)]
-        factors.append(parts * np.where(lead < 0.0, -1.0, 1.0)[:, None])
-    return factors
+    """For each degree k <= 16 the radial factors (r, J), r <= 3: C_k(s_i, s_j) ~ sum_r f_r(s_i) f_r(s_j)."""
+    blocks = np.moveaxis(series.coefficients, -1, 0)[: LAST_POWER + 1]
+    return radial_factors(series, blocks, _FACTORS, _FACTOR_TOLERANCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,12 @@ class RadialSeries:
     zero_rows: bool
     #: nodes are Chebyshev points in log(s + shift)
     shift: float = 0.0
+    #: the norm at which a single radial factor is exact; None where a range was asked for: factors then fit all of it
+    landmark: float | None = None
+    #: nodes are Chebyshev points in s itself
+    linear: bool = False
+    #: how much each node counts when factors are fitted; None: all the same
+    measure: DoubleArray | None = None
 
     @property
     def degree(self) -> int:
@@ -67,13 +73,15 @@ class RadialSeries:
         if count == 1:
             return np.ones((len(norms), 1))
         # barycentric formula at Chebyshev points of the first kind (Berrut, Trefethen 2004, eq. 4.2, 5.3)
-        position = np.log(np.clip(norms, self.low, self.high) + self.shift)
+        position, nodes = np.clip(norms, self.low, self.high), self.norms
+        if not self.linear:
+            position, nodes = np.log(position + self.shift), np.log(nodes + self.shift)
         angle = (2.0 * np.arange(count) + 1.0) * math.pi / (2.0 * count)
         signs = np.where(np.arange(count) % 2, -1.0, 1.0) * np.sin(angle)
-        gap = position[:, None] - np.log(self.norms + self.shift)[None, :]
+        gap = position[:, None] - nodes[None, :]
         hit = np.abs(gap) < 1e-14
         rows = signs / np.where(hit, 1.0, gap)
-        rows = np.where(hit.any(axis=1)[:, None], hit.astype(np.float64), rows)
+        rows = np.where(np.any(hit, axis=1, keepdims=True), hit.astype(np.float64), rows)
         weights: DoubleArray = rows / rows.sum(axis=1, keepdims=True)
         return weights
 
@@ -111,6 +119,35 @@ class RadialSeries:
             f"scale the rows, or recompile with a range that has it, such as --norms "
             f"{min(self.low, float(norms[row])) or 1e-3:.4g},{max(self.high, float(norms[row])):.4g}"
         )
+
+
+def radial_factors(series: RadialSeries, blocks: DoubleArray, most: int, tolerance: float) -> list[DoubleArray]:
+    """For each degree of `blocks` (degrees, J, J) factors (r, J), r <= most: block ~ sum_r f_r(s_i) f_r(s_j).
+
+    With a landmark s_0 the first is B(s, s_0) / sqrt(B(s_0, s_0)), exact wherever one of the two norms is s_0; the
+    others are the leading eigenvectors of what it leaves. What is left over is positive semidefinite.
+    """
+    root = np.ones(len(series.norms)) if series.measure is None else np.sqrt(series.measure)
+    total = float(np.einsum("lii,i->", blocks, root**2))
+    factors = []
+    for block in blocks:
+        first = np.zeros((0, len(block)))
+        if series.landmark is not None:
+            place = series.weights(np.array([series.landmark]))[0]
+            own = float(place @ block @ place)
+            if own > tolerance * total / len(place):
+                first = (block @ place / math.sqrt(own))[None, :]
+        rest = block - first.T @ first
+        rest = (rest + rest.T) / 2
+        values, vectors = np.linalg.eigh(root[:, None] * rest * root[None, :])
+        keep = [i for i in range(len(values) - 1, -1, -1) if values[i] > tolerance * total][: most - len(first)]
+        if not keep and not len(first):
+            first = np.zeros((1, len(block)))
+        parts = (vectors[:, keep].T * root) @ rest / np.sqrt(values[keep])[:, None]
+        # an eigenvector's sign is arbitrary: fix it, so that features do not depend on the linear algebra library
+        lead = parts[np.arange(len(parts)), np.abs(parts).argmax(axis=1)] if len(parts) else np.ones(0)
+        factors.append(np.concatenate([first, parts * np.where(lead < 0.0, -1.0, 1.0)[:, None]]))
+    return factors
 
 
 def radial_series(
@@ -151,7 +188,7 @@ def _over_norms(
     """The series at Chebyshev nodes over the norms of the inputs."""
     low, high = reach
     degree = min(len(norms.hermite) - 1, _LAST_DEGREE)
-    nodes = _nodes(low, high, norms.shift)
+    nodes, compiled = _nodes(low, high, norms.shift), math.sqrt(tables.variance)
     rows, slopes, scale = [], [], nodes
     for layer in range(depth):
         if layer:
@@ -178,6 +215,7 @@ def _over_norms(
         at_one=at_one,
         zero_rows=True,
         shift=norms.shift,
+        landmark=compiled if reach == norms.norms and low <= compiled <= high else None,
     )
 
 

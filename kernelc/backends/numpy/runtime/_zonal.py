@@ -17,8 +17,8 @@ Variance of one direction's contribution at correlation rho, with A_f = E[f(<w,x
 
     V(rho) = A_{g_e^2} + A_{g_o^2} + 2 A_{g_e g_o} - kappa(rho)^2,      Var = V / directions    (independent directions)
 
-Orthogonal directions (the default) have less. With norms, sqrt(B_l) becomes a function u_l(s) of the row's norm:
-the leading eigenvector of B_l(s, s') over the declared range.
+Orthogonal directions (the default) have less. With norms, sqrt(B_l) becomes a function u_l(s) of the row's norm,
+the leading one of `radial_factors`.
 
 Directions: independent; rows of Haar orthogonal matrices (d <= 128); or rows of H D1 H D2 with Hadamard's H and random
 signs in the next power of two (beyond), whose moments of degree 4 differ from the sphere's by 4 / d relatively.
@@ -50,7 +50,7 @@ from ._harmonics import (
     zonal_values,
 )
 from ._inputs import DoubleArray, FloatArray
-from ._radial import RadialSeries
+from ._radial import RadialSeries, radial_factors
 from ._transforms import hadamard_columns, next_power_of_two, stream
 
 Index = npt.NDArray[np.intp]
@@ -72,21 +72,11 @@ COLUMNS = 256
 
 
 def zonal_factors(series: RadialSeries, dimension: int) -> list[DoubleArray]:
-    """For each degree l the radial factors (r, J), r <= 3, largest first: B_l(s_i, s_j) ~ sum_r f_r(s_i) f_r(s_j)."""
+    """For each degree l the radial factors (r, J), r <= 3: B_l(s_i, s_j) ~ sum_r f_r(s_i) f_r(s_j)."""
     degree = last_degree(series.degree, dimension)
     spread = gegenbauer_of_powers(series.degree, dimension)[:, : degree + 1]
     blocks = np.einsum("ijk,kl->lij", series.coefficients, spread)
-    total = float(np.trace(blocks.sum(axis=0)))
-    factors = []
-    for block in blocks:
-        values, vectors = np.linalg.eigh((block + block.T) / 2)
-        keep = [i for i in range(len(values) - 1, -1, -1) if values[i] > _FACTOR_TOLERANCE * total][:EXACT_FACTORS]
-        keep = keep or [len(values) - 1]
-        parts = np.sqrt(np.maximum(values[keep], 0.0))[:, None] * vectors[:, keep].T
-        # an eigenvector's sign is arbitrary: fix it, so that features do not depend on the linear algebra library
-        lead = parts[np.arange(len(parts)), np.abs(parts).argmax(axis=1)]
-        factors.append(parts * np.where(lead < 0.0, -1.0, 1.0)[:, None])
-    return factors
+    return radial_factors(series, blocks, EXACT_FACTORS, _FACTOR_TOLERANCE)
 
 
 def signs(degree: int) -> DoubleArray:

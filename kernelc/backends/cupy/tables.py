@@ -1,0 +1,165 @@
+"""Tables of the dual kernel as device functions: every coefficient a literal, every loop written out.
+
+Both dtypes are printed, each with its own coefficients: in float32 what cannot change a result is left out.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+
+from kernelc.backends.numpy.runtime._evaluation import PowerTable, Table, ThetaTable, trimmed
+from kernelc.backends.numpy.tables import (
+    Literals,
+    PowerLiteral,
+    ThetaLiteral,
+    direct_literal,
+    drop_literal,
+    power_literal,
+)
+from kernelc.program import DualProgram, KernelProgram, Parity
+
+_PARITIES: dict[Parity, int] = {"none": 0, "odd": 1, "even": 2}
+_INDENT = "    "
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """One device function: its name, its meaning, its table, whether it reads theta beside rho."""
+
+    name: str
+    meaning: str
+    table: Table
+    angle: bool
+
+
+def render(program: KernelProgram) -> str:
+    """The macros and functions that the kernels read, for both dtypes."""
+    functions = _functions(program)
+    parts = [_macros(program)]
+    for condition, dtype in (("#if SINGLE", np.dtype(np.float32)), ("#else", np.dtype(np.float64))):
+        parts.append(condition)
+        parts += [_function(function, dtype) for function in functions]
+    return "\n".join([*parts, "#endif", ""])
+
+
+def literal(value: float, dtype: np.dtype[np.floating]) -> str:
+    """The shortest text that reads back as the number in `dtype`, with the suffix that C wants."""
+    text = repr(float(value)) if dtype == np.float64 else str(np.float32(value))
+    return text if dtype == np.float64 else f"{text}f"
+
+
+def _macros(program: KernelProgram) -> str:
+    slope = program.kappa_dot
+    kinds = {"KAPPA": direct_literal(program.kappa.direct), "DROP": drop_literal(program.kappa.direct)}
+    if slope is not None:
+        kinds["SLOPE"] = direct_literal(slope.direct)
+    degree, series = program.homogeneous_degree, program.kappa.series
+    points = sorted({0.0, *program.breakpoints})
+    apart = min((right - left for left, right in itertools.pairwise(points)), default=1.0)
+    constant = not any(series.coefficients[1:])
+    lines = [
+        f"#define GAIN {program.variance!r}",
+        f"#define PARITY {_PARITIES[series.parity]}",
+        f"#define CONSTANT_KAPPA {int(constant)}",
+        f"#define HOMOGENEOUS {int(degree is not None)}",
+        f"#define DEGREE {0.0 if degree is None else degree!r}",
+        f"#define HAS_NORMS {int(program.norms is not None)}",
+        f"#define SMOOTH {int(not program.breakpoints)}",
+        f"#define MOVING {int(any(program.breakpoints))}",
+        f"#define KINKS_APART {apart!r}",
+        f"#define POWER {0 if degree is None else round(degree)}",
+    ]
+    lines += _ends("", program.kappa)
+    lines.append(f"#define HAS_SLOPE {int(slope is not None)}")
+    if slope is not None:
+        lines += _ends("SLOPE_", slope)
+    for name in ("KAPPA", "SLOPE", "DROP"):
+        lines.append(f"#define {name}_THETA {int(isinstance(kinds.get(name), ThetaLiteral))}")
+    return "\n".join([*lines, ""])
+
+
+def _ends(prefix: str, dual: DualProgram) -> list[str]:
+    return [f"#define {prefix}AT_ONE {dual.at_one!r}", f"#define {prefix}AT_MINUS_ONE {dual.at_minus_one!r}"]
+
+
+def _functions(program: KernelProgram) -> list[_Function]:
+    kappa, slope = program.kappa, program.kappa_dot
+    found = [
+        _Function("kappa_at", "kappa", _table(direct_literal(kappa.direct)), True),
+        _Function("drop_at", "kappa(1) - kappa(rho)", _table(drop_literal(kappa.direct)), True),
+        _Function("kappa_series_at", "kappa's truncated power series", _table(power_literal(kappa.series)), False),
+    ]
+    if slope is not None:
+        series = _table(power_literal(slope.series))
+        found.append(_Function("slope_at", "kappa_dot", _table(direct_literal(slope.direct)), True))
+        found.append(_Function("slope_series_at", "kappa_dot's truncated power series", series, False))
+    return found
+
+
+def _table(literals: Literals) -> Table:
+    match literals:
+        case PowerLiteral():
+            return PowerTable(literals.coefficients, literals.parity)
+        case ThetaLiteral():
+            return ThetaTable(literals.edges, literals.rows, literals.basis, literals.rooted)
+        case _:
+            assert_never(literals)
+
+
+def _function(function: _Function, dtype: np.dtype[np.floating]) -> str:
+    """One function; the certified series keep all their coefficients."""
+    table = trimmed(function.table, dtype) if function.angle else function.table
+    arguments = "REAL rho, REAL theta" if function.angle else "REAL rho"
+    meaning = function.meaning
+    if isinstance(table, PowerTable) and function.name == "drop_at":
+        meaning += ", divided by 1 - rho"
+    lines = [f"/* {meaning}. */", f"INLINE REAL {function.name}({arguments}) {{"]
+    lines += _power(table, dtype) if isinstance(table, PowerTable) else _theta(table, dtype)
+    return "\n".join([*lines, "}", ""])
+
+
+def _power(table: PowerTable, dtype: np.dtype[np.floating]) -> list[str]:
+    variable = "rho" if table.parity == "none" else "rho * rho"
+    lines = [f"{_INDENT}const REAL z = {variable};", *_horner(table.coefficients, dtype, _INDENT)]
+    return [*lines, f"{_INDENT}return {'value * rho' if table.parity == 'odd' else 'value'};"]
+
+
+def _theta(table: ThetaTable, dtype: np.dtype[np.floating]) -> list[str]:
+    """The panels from the first to the last, each left by its return."""
+    lines: list[str] = []
+    panels = list(zip(table.edges, table.edges[1:], table.rows, strict=False))
+    for index, (left, right, row) in enumerate(panels):
+        last = index == len(panels) - 1
+        indent = _INDENT if last else _INDENT * 2
+        if not last:
+            lines.append(f"{_INDENT}if (theta < {literal(right, dtype)}) {{")
+        scale, shift = literal(2.0 / (right - left), dtype), literal((left + right) / (right - left), dtype)
+        lines.append(f"{indent}const REAL z = theta * {scale} - {shift};")
+        lines += (_horner if table.basis == "monomial" else _clenshaw)(row, dtype, indent)
+        lines.append(f"{indent}return {'value * theta' if index == 0 and table.rooted else 'value'};")
+        if not last:
+            lines.append(f"{_INDENT}}}")
+    return lines
+
+
+def _horner(coefficients: tuple[float, ...], dtype: np.dtype[np.floating], indent: str) -> list[str]:
+    """value = sum_k coefficients[k] z^k."""
+    numbers = [literal(value, dtype) for value in reversed(coefficients)] or [literal(0.0, dtype)]
+    lines = [f"{indent}REAL value = {numbers[0]};"]
+    lines += [f"{indent}value = value * z + {number};" for number in numbers[1:]]
+    return [*lines, f"{indent}(void)z;"] if len(numbers) == 1 else lines
+
+
+def _clenshaw(coefficients: tuple[float, ...], dtype: np.dtype[np.floating], indent: str) -> list[str]:
+    """value = sum_k coefficients[k] T_k(z), by Clenshaw's recurrence on two names in turn."""
+    if len(coefficients) < 3:
+        return _horner(coefficients, dtype, indent)
+    lines = [f"{indent}const REAL twice = z + z;", f"{indent}REAL even = (REAL)0, odd = (REAL)0;"]
+    for degree in range(len(coefficients) - 1, 0, -1):
+        new, old = ("even", "odd") if degree % 2 == 0 else ("odd", "even")
+        lines.append(f"{indent}{new} = twice * {old} - {new} + {literal(coefficients[degree], dtype)};")
+    return [*lines, f"{indent}const REAL value = z * odd - even + {literal(coefficients[0], dtype)};"]

@@ -1,0 +1,88 @@
+"""Kernel matrices of rows of any norms by the closed form, in the CUDA kernels run on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.backends.closed_forms import derived
+from tests.backends.conftest import import_folder
+from tests.backends.test_any_norms import REFERENCES, spread_rows
+from tests.cuda.conftest import forget
+from tests.cuda.nvrtc import compile_cubin
+from tests.cuda.variants import variants
+
+Load = Callable[[str], ModuleType]
+#: Relative to sqrt(K(x, x) K(y, y)).
+GOAL = {"float64": 1e-12, "float32": 1e-5}
+
+
+@pytest.fixture
+def network_of(cupy: ModuleType, tmp_path: Path) -> Iterator[Load]:
+    """Packages with closed forms; their tables at the compiled variance 1 are stand-ins and must not be met."""
+    loaded: list[str] = []
+
+    def load(name: str) -> ModuleType:
+        for path, text in derived(name).files().items():
+            (tmp_path / path).write_text(text, encoding="utf-8", newline="\n")
+        loaded.append(f"device_network_{name}")
+        return import_folder(tmp_path, loaded[-1])
+
+    yield load
+    forget(loaded)
+
+
+@pytest.mark.parametrize("name", sorted(REFERENCES))
+def test_against_the_recursion(network_of: Load, cupy: ModuleType, name: str) -> None:
+    package = network_of(name)
+    for case, kernel in ((case, kernel) for case in REFERENCES[name] for kernel in ("nngp", "ntk")):
+        settings = {key: case[key] for key in ("depth", "w_std", "b_std")}
+        x = np.array(case["rows"])
+        truth = np.zeros((len(x), len(x)))
+        for i, row in enumerate(case[kernel]):
+            truth[i, i:] = truth[i:, i] = [float(value) for value in row]
+        truth[np.abs(truth) < 1e-50] = 0.0  # the reference takes 1e-80 for a variance of 0
+        scale = np.sqrt(np.diag(truth))
+        result = getattr(package, kernel)(cupy.asarray(x), cupy.asarray(x.copy()), **settings).get()
+        assert (np.abs(result - truth) <= GOAL["float64"] * np.multiply.outer(scale, scale)).all()
+
+
+@pytest.mark.parametrize("name", ["gelu", "elu", "hard_tanh", "hard_shrink", "leaky_sin"])
+@pytest.mark.parametrize("settings", [{}, {"depth": 3, "w_std": 1.2, "b_std": 0.3}])
+def test_as_for_numpy_arrays(network_of: Load, cupy: ModuleType, name: str, settings: dict[str, Any]) -> None:
+    package = network_of(name)
+    for dtype in (np.float64, np.float32):
+        x = spread_rows(40, 6, 0.3, 4.0).astype(dtype)
+        for kernel in ("nngp",) if derived(name).dual_dot is None else ("nngp", "ntk"):
+            expected = getattr(package, kernel)(x, **settings)
+            result = getattr(package, kernel)(cupy.asarray(x), **settings).get()
+            assert result.dtype == dtype
+            np.testing.assert_array_equal(result, result.T)
+            scale = np.sqrt(np.diag(expected).astype(float))
+            error = np.abs(result.astype(float) - expected) / np.multiply.outer(scale, scale)
+            assert float(error.max()) < GOAL[np.dtype(dtype).name] / 10
+
+
+def test_norms_beyond_the_closed_form_are_refused_alike(network_of: Load, cupy: ModuleType) -> None:
+    package, x = network_of("gelu"), np.array([[1.0], [1e30]])
+    with pytest.raises(ValueError, match="x1: row 1 has norm") as expected:
+        package.nngp(x)
+    with pytest.raises(ValueError, match="x1: row 1 has norm") as refused:
+        package.nngp(cupy.asarray(x))
+    assert str(refused.value) == str(expected.value)
+
+
+@pytest.mark.parametrize(("name", "architecture"), [("hard_tanh", "sm_80"), ("hard_shrink", "sm_90")])
+def test_nvrtc_compiles_the_closed_forms(name: str, architecture: str) -> None:
+    source = derived(name).files()["_kernels.cu"]
+    closed = {options: kernels for options, kernels in variants(source).items() if "-DCLOSED=1" in options}
+    assert len(closed) == (4 if name == "hard_shrink" else 8)
+    for options in list(closed)[1::2]:
+        cubin, log = compile_cubin(source, (f"-arch={architecture}", *options))
+        assert log == ""
+        assert b"pairs" in cubin

@@ -1,0 +1,57 @@
+"""Every committed package with its CUDA kernels: they compile for GPUs, and run on a CPU as the NumPy code does."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from kernelc.gallery import GALLERY
+from tests.cuda.nvrtc import ARCHITECTURES, compile_cubin
+from tests.cuda.variants import variants
+from tests.gpu import bench
+from tests.gpu.agreement import CHECKS
+
+GENERATED = Path(__file__).parents[2] / "generated"
+
+
+@pytest.fixture
+def package(request: pytest.FixtureRequest, cupy: ModuleType) -> Iterator[ModuleType]:
+    """A committed package; its `_cupy`, which holds on to the stand-in, is forgotten afterwards."""
+    yield importlib.import_module(f"generated.{request.param}")
+    sys.modules.pop(f"generated.{request.param}._cupy", None)
+
+
+@pytest.mark.parametrize("package", GALLERY, indirect=True)
+@pytest.mark.parametrize("check", CHECKS)
+def test_agreement(package: ModuleType, cupy: ModuleType, check: Callable[[ModuleType, ModuleType], None]) -> None:
+    check(package, cupy)
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_kernels_compile_for_gpus(name: str) -> None:
+    source = (GENERATED / name / "_kernels.cu").read_text(encoding="utf-8")
+    found = variants(source)
+    # all of them take minutes (python -m tests.cuda.compile_all): one dtype an architecture, the largest kernels
+    for single, architecture in enumerate(ARCHITECTURES):
+        slope = int(any("-DTANGENT=1" in options for options in found))
+        for options in (
+            ("--fmad=false", f"-DSINGLE={single}"),
+            (f"-DSINGLE={single}", f"-DTANGENT={slope}", "-DDEEP=1"),
+        ):
+            cubin, log = compile_cubin(source, (f"-arch={architecture}", *options))
+            assert log == ""
+            assert all(kernel.encode() in cubin for kernel in found[options])
+
+
+def test_the_benchmark_runs(cupy: ModuleType) -> None:
+    lines = bench.table(cupy, 70, 8)
+    for name in bench.ACTIVATIONS:
+        sys.modules.pop(f"generated.{name}._cupy", None)
+    assert len(lines) == 4 + len(bench.ACTIVATIONS)
+    for line in lines[4:]:
+        assert all(float(cell) > 0 for cell in line.split("|")[2:-1])

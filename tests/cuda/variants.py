@@ -1,0 +1,25 @@
+"""The ways in which one `_kernels.cu` is compiled: as the run-time does, read off its own options."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+#: Each kernel with the options of one compilation that defines it.
+Variant = tuple[str, ...]
+
+
+def variants(source: str) -> dict[Variant, tuple[str, ...]]:
+    """Options -> the kernels that this compilation must hold."""
+    found: dict[Variant, tuple[str, ...]] = {}
+    facts = {name: int(value) for name, value in re.findall(r"#define (\w+) ([01])\n", source)}
+    closed = facts["CLOSED_DUAL"] and not facts["HOMOGENEOUS"]
+    for single in (0, 1):
+        kernels = ("row_norms", "unit_rows", "values", *(() if single else ("duals",)))
+        found["--fmad=false", f"-DSINGLE={single}"] = kernels
+        for tangent, deep in itertools.product(range(1 + facts["HAS_SLOPE"]), (0, 1)):
+            options = (f"-DSINGLE={single}", f"-DTANGENT={tangent}", f"-DDEEP={deep}")
+            found[options] = ("pairs",)
+            if closed and (facts["CLOSED_SLOPE"] or not tangent):
+                found["--fmad=false", *options, "-DCLOSED=1"] = ("pairs",)
+    return found
