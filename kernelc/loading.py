@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import shutil
 import sys
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +32,7 @@ class Source:
 
     def module(self) -> ModuleType:
         """The package, imported once in this process."""
-        return _imported(self)[0]
+        return _imported(self)
 
 
 def source_of(
@@ -79,12 +81,11 @@ def _of_module(module: ModuleType) -> Source:
 
 
 @lru_cache(maxsize=_MOST)
-def _imported(source: Source) -> tuple[ModuleType, TemporaryDirectory[str]]:
-    """The package under a name made of its content, and the folder that it lies in until the process ends."""
+def _imported(source: Source) -> ModuleType:
+    """The package under a name made of its content, in a folder of its own that goes when the process ends."""
     content = "\0".join(part for pair in source.files for part in pair)
     name = f"kernelc_compiled_{hashlib.sha256(content.encode()).hexdigest()[:24]}"
-    folder = TemporaryDirectory(prefix="kernelc-")
-    root = Path(folder.name)
+    root = Path(mkdtemp(prefix="kernelc-"))
     for relative, text in source.files:
         path = root / relative
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,5 +99,7 @@ def _imported(source: Source) -> tuple[ModuleType, TemporaryDirectory[str]]:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
+        shutil.rmtree(root, ignore_errors=True)
         raise
-    return module, folder
+    weakref.finalize(module, shutil.rmtree, root, ignore_errors=True)
+    return module
