@@ -383,7 +383,7 @@ def _again(certificate: Mapping[str, Any], name: str, watch: Progress) -> Kernel
     return compile_activation(
         request["expression"],
         name=name,
-        dual=request["dual"],
+        dual=request.get("dual"),
         parameters=request["parameters"],
         variance=request["variance"],
         degree=request["degree"],

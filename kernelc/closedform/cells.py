@@ -192,10 +192,7 @@ def _cut_piecewise(expression: sympy.Piecewise) -> Cells:
     for relation in relations:
         if isinstance(relation, (sympy.Eq, sympy.Ne)):
             continue
-        difference = cut(relation.lhs - relation.rhs)
-        if difference.breakpoints:
-            raise OutsideClassError(f"the condition {relation} has a switch of its own")
-        points += real_roots(difference.pieces[0])
+        points += _switch([cut(relation.lhs - relation.rhs)], _itself, _heaviside).breakpoints
     finer = ordered(points)
     pieces = []
     for sample in sample_points(finer):

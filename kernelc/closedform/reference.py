@@ -13,8 +13,9 @@ from functools import reduce
 from itertools import pairwise
 
 import sympy
-from flint import arb
+from flint import acb, arb
 
+from kernelc.functions import BY_HEAD
 from kernelc.model import VARIABLE
 
 Function = Callable[[arb], arb]
@@ -25,7 +26,7 @@ def _heaviside(x: arb, *_: arb) -> arb:
     return arb(1) if x > 0 else arb(0)
 
 
-#: One entry a function that may occur in an activation.
+#: Switches, and functions that a real ball has a faster method for; all others are evaluated by their record.
 EVALUATORS: Mapping[type, _Rule] = {
     sympy.exp: lambda x: x.exp(),
     sympy.sin: lambda x: x.sin(),
@@ -58,6 +59,12 @@ def _integer_power(base: arb, power: int) -> arb:
     return result if power >= 0 else 1 / result
 
 
+def _registered(head: type) -> _Rule:
+    """A function of the registry at real balls. Raises KeyError for an unknown one."""
+    ball = BY_HEAD[head].ball
+    return lambda *xs: ball([acb(x) for x in xs], False).real
+
+
 def numeric(expression: sympy.Basic) -> Function:
     """An expression in the variable as a function of balls. Raises KeyError for an unknown function."""
     if expression == VARIABLE:
@@ -75,7 +82,7 @@ def numeric(expression: sympy.Basic) -> Function:
         upper = numeric(exponent)
         return lambda t: base(t) ** upper(t)
     arguments = [numeric(a) for a in expression.args]
-    rule = EVALUATORS[expression.func]
+    rule = EVALUATORS.get(expression.func) or _registered(expression.func)
     if len(arguments) == 1:
         only = arguments[0]
         return lambda t: rule(only(t))

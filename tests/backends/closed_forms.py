@@ -58,14 +58,18 @@ def derivable(name: str) -> bool:
 
 @cache
 def derived(name: str) -> Derived:
-    text, parameters = (FORMULAS | MORE)[name]
+    return derived_from(name, *(FORMULAS | MORE)[name])
+
+
+def derived_from(name: str, text: str, parameters: dict[str, str]) -> Derived:
+    """The same of any formula that has a closed form."""
     spec = parse_activation(text, name=name, parameters=parameters)
     form = derive(spec.expression)
     assert isinstance(form, ClosedForm)
     traits = analyse(spec, Fraction(1))
     degree = traits.homogeneous_degree
     dual = compile_dual(form)
-    dot = None if name in JUMPS else compile_dual(form, dot=True)
+    dot = None if form.dual_dot is None else compile_dual(form, dot=True)
     by_parity = {"odd": "erf", "even": "absolute", "none": "relu"}
     stand_in = shared_cases()["step" if dot is None else by_parity[traits.parity]].program
     program = replace(

@@ -21,7 +21,7 @@ import sympy
 from kernelc.closedform import Q11, Q12, Q22
 from kernelc.closedform.special import MPMATH_NAMES
 from kernelc.model import VARIABLE
-from tests.backends.closed_forms import FORMULAS, JUMPS, WITH, WITHOUT, Derived, derivable, derived
+from tests.backends.closed_forms import FORMULAS, JUMPS, WITH, WITHOUT, Derived, derivable, derived, derived_from
 from tests.backends.conftest import import_folder
 
 ROOT = Path(__file__).parents[2]
@@ -245,6 +245,16 @@ def test_text(name: str, tmp_path: Path) -> None:
         command = [ruff, *arguments, "--no-cache", "--config", str(ROOT / "pyproject.toml"), str(folder)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout
+
+
+def test_long_sums_are_broken_into_lines(tmp_path: Path) -> None:
+    activation = derived_from("long", "t**10*Heaviside(t)", {})
+    text = activation.files()["_closed_form.py"]
+    assert max(map(len, text.splitlines())) <= 120
+    package = import_folder(write(tmp_path / "long", activation), "closed_long")
+    # E[Z^20]/2 and, u and v opposite, 0; the derivative's is 100 E[Z^18]/2
+    assert package.dual(1.0, [1.0, -1.0], 1.0) == pytest.approx([654729075 / 2, 0.0], rel=1e-14, abs=1e-7)
+    assert package.dual_dot(1.0, 1.0, 1.0) == pytest.approx(50 * 34459425, rel=1e-14)
 
 
 @pytest.mark.parametrize("name", ["gelu", "elu"])

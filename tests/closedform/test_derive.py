@@ -11,7 +11,9 @@ import pytest
 import sympy
 
 from kernelc.closedform import Q11, Q12, Q22, RHO, VARIANCE, ClosedForm, NoClosedForm, derive, prove
+from kernelc.closedform.normal_form import RULES
 from kernelc.closedform.proof import evaluate
+from kernelc.closedform.reference import EVALUATORS
 from kernelc.errors import CertificationError
 from kernelc.model import VARIABLE as t
 from tests.closedform.rows import ALL, INNER, JUMPS, A, B, form
@@ -108,6 +110,20 @@ def test_a_wrong_formula_is_an_error() -> None:
     wrong = dataclasses.replace(form, dual_dot=form.dual_dot * (1 + mpmath.mpf("1e-6")))
     with pytest.raises(CertificationError, match="Tdot disagrees"):
         prove(wrong, sympy.Max(t, 0), samples=1, digits=12)
+
+
+def test_conditions_may_have_switches_of_their_own() -> None:
+    one = derived(sympy.Piecewise((t, sympy.Abs(t) < 1), (sympy.sign(t), True)))
+    assert one.terms == derived(sympy.Max(-1, sympy.Min(1, t))).terms
+
+
+def test_a_new_function_of_the_class_is_one_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = RULES[sympy.cosh]
+    monkeypatch.delitem(RULES, sympy.cosh)
+    monkeypatch.delitem(EVALUATORS, sympy.cosh)
+    assert isinstance(derive(sympy.cosh(t)), NoClosedForm)
+    monkeypatch.setitem(RULES, sympy.cosh, rule)
+    assert prove(derived(sympy.cosh(t)), sympy.cosh(t), samples=1, digits=10) < 1e-7
 
 
 def test_nested_and_shifted_switches_equal_their_flat_forms() -> None:

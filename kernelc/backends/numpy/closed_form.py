@@ -13,6 +13,8 @@ from kernelc.program import ClosedFormDual, ClosedFormProgram, FloatProgram, Ins
 _WIDTH = 120
 #: Arithmetic used once is written into the expression that uses it, up to this many characters.
 _INLINE = 72
+#: and two operands together up to this many
+_TOGETHER = 96
 _INDENT = "    "
 #: How tightly a text binds: a sum, a product, anything that needs no parentheses.
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
@@ -218,7 +220,17 @@ class _Body:
     def _infix(self, sign: str, binding: int, instruction: Instruction) -> tuple[str, int]:
         """Parentheses keep the order of the operations, on which the rounding depends."""
         left, right = instruction.arguments
+        # two operands that are each short enough to stand inside an expression may be too long together
+        for index in sorted({left, right}, key=lambda i: -len(self.texts[i][0])):
+            if len(self.texts[left][0]) + len(self.texts[right][0]) > _TOGETHER:
+                self._give_name(index)
         return f"{self._at(left, binding)} {sign} {self._at(right, binding + 1)}", binding
+
+    def _give_name(self, index: int) -> None:
+        """Assign an operand that was to be written inside another expression."""
+        name = self._name(self.program.instructions[index])
+        self._assign(name, self.texts[index][0])
+        self.texts[index] = name, _ATOM
 
     def _product(self, instruction: Instruction) -> tuple[str, int]:
         """A product; one by 1 or -1, which is exact, is not written out."""
