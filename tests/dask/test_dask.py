@@ -78,8 +78,9 @@ def test_how_a_block_lies_in_memory_changes_no_bit() -> None:
     shifted[...] = block
     assert not shifted.flags.aligned
     for other in (shifted, np.asfortranarray(block), np.repeat(block, 2, axis=1)[:, ::2]):
-        for found, wanted in zip(_sums_of(other, np.asfortranarray(values)), expected, strict=True):
-            assert np.array_equal(found, wanted)
+        found = _sums_of(other, np.asfortranarray(values))
+        assert found[0] == expected[0]
+        assert all(np.array_equal(a, b) for a, b in zip(found[1:], expected[1:], strict=True))
 
 
 def test_what_is_wrong_is_said(rows: da.Array) -> None:
