@@ -16,7 +16,7 @@ from kernelc.report import card, formula_latex, page, render
 from kernelc.writer import check_target, write
 
 #: Inputs and numbers of features for which a report shows plans.
-_SHOWN_DIM, _SHOWN_FEATURES = 784, (512, 1024, 2048, 4096, 8192, 16384)
+_SHOWN_DIM, _SHOWN_FEATURES = 784, (1024, 4096, 16384)
 
 
 def plans_to_show(files: Mapping[str, str], certificate: Mapping[str, Any]) -> list[Plan]:

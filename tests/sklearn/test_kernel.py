@@ -118,7 +118,7 @@ def test_a_compiled_package_survives_cloning_and_pickling(package: ModuleType) -
 
 def test_what_is_wrong_is_said() -> None:
     with pytest.raises(InputError, match="b_std"):
-        NeuralKernel("erf(t)", b_std=1.5)(ROWS)
+        NeuralKernel("exp(t - 1/2)", b_std=1.5)(ROWS)
     with pytest.raises(InputError, match="kernel: expected"):
         NeuralKernel(kernel="rbf")(ROWS)
     with pytest.raises(ValueError, match="Y is None"):
