@@ -125,8 +125,21 @@ class _FormulaCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
+class _Folder(click.Path):
+    """The path of a folder; one that no path can be is refused, where click asks the system first."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if "\0" in str(value):
+            self.fail("a path holds no null character", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 _out_option = click.option(
-    "--out", type=click.Path(path_type=Path), default=_DEFAULT_OUT, show_default=True, help="Folder of the kernels."
+    "--out", type=_Folder(), default=_DEFAULT_OUT, show_default=True, help="Folder of the kernels."
 )
 _quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 _timeout_option = click.option(
@@ -246,7 +259,14 @@ def report_command(name: str, format_: str, output: Path | None, open_: bool, ou
     elif format_ == "json":
         click.echo(certificate_text(out, name), nl=False)
     else:
-        _print_report(certificate)
+        try:
+            _print_report(certificate)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # The certificate is a file that anyone may have changed.
+            raise InputError(
+                f"the certificate of {name} in {out} is not as kernelc wrote it ({type(error).__name__}: {error}); "
+                f"compile {name} again"
+            ) from error
     return DONE
 
 

@@ -69,6 +69,7 @@ _KINKED_DEGREE = 512
 _VARIANCE_RANGE = (Fraction(1, 10**6), Fraction(10**6))
 _PRECISION_RANGE = (64, 4096)
 _NORM_RANGE = (Fraction(1, 10**4), Fraction(10**4))
+_MOST_NUMBERS, _MOST_BESIDE_A_FORM = 60_000, 12_000
 _DEEP_RHOS = (-0.8, 0.3, 0.9)
 _DEEP_TOLERANCE = 1e-9
 
@@ -159,11 +160,13 @@ def _from_activation(spec: ActivationSpec, options: CompileOptions, watch: Progr
     oracle = check_expansion(spec.expression, traits, expansion, variance, kept)
     watch.step("fitting the direct evaluation", 0.6)
     direct = fit(traits, expansion, variance, lambda message: watch.step(message, 0.7))
-    norms = fit_norms(
-        traits, expansion, float(variance), options.norm_range, kept, lambda message: watch.step(message, 0.75)
-    )
-    watch.step("deriving the closed form", 0.8)
+    watch.step("deriving the closed form", 0.75)
     form = state_closed_form(spec.expression)
+    # where a closed form serves other norms too, long tables are not worth their place
+    most = _MOST_NUMBERS if form.program is None else _MOST_BESIDE_A_FORM
+    norms = fit_norms(
+        traits, expansion, float(variance), options.norm_range, kept, most, lambda message: watch.step(message, 0.8)
+    )
     inputs = CertificateInputs(
         spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norms
     )
@@ -370,7 +373,7 @@ def check(name: str, out: Path, deep: bool = False, progress: Progress | None = 
     try:
         certificate = load_certificate(Path(out), name)
         kernel = _again(certificate, name, watch)
-    except (KernelcError, KeyError, TypeError) as error:
+    except (KernelcError, AttributeError, LookupError, TypeError, ValueError) as error:
         return CheckResult(name, False, (f"cannot be derived again: {error}",))
     problems = _differences(kernel, folder)
     notes = _deep_check(kernel, watch) if deep and not problems else []

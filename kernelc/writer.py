@@ -44,7 +44,8 @@ def write(module: EmittedModule, out: Path, force: bool = False, page: str | Non
 
     `out` is made where it is missing. `page` is the text of the report.html that goes with it, if any.
     `force` also replaces a folder that kernelc did not generate.
-    On any error, and on an interrupt, `out` is left as it was.
+    On any error, and on an interrupt, `out/NAME` is the whole old kernel; it is the whole new one where all that
+    failed came after it had taken its place (the last flush to the disk, the removal of the old files).
 
     Raises:
         InputError: the name, a file path or `out` is unusable, or the disk refuses.
@@ -56,11 +57,11 @@ def write(module: EmittedModule, out: Path, force: bool = False, page: str | Non
     files = {_inner_path(path): text for path, text in module.files.items()}
     if page is not None:
         files[PAGE_FILE] = page
-    check_target(out, name, force, files)
     try:
+        _check_target(out, name, force, files)
         with _folder(out), _locked(out):
             _clear_leftovers(out)
-            check_target(out, name, force, files)
+            _check_target(out, name, force, files)
             _replace(out, name, files)
     except OSError as error:
         raise InputError(f"cannot write {out / name}: {error.strerror or error}") from error
@@ -141,8 +142,15 @@ def check_target(out: Path, name: str, force: bool = False, files: Iterable[str]
         InputError: `out` or `out/name` is no folder of its own (a file, a symbolic link).
         UnsupportedError: the folder holds something else and `force` is False.
     """
-    target = Path(out) / check_name(name)
-    if os.path.lexists(out) and not Path(out).is_dir():
+    try:
+        _check_target(Path(out), check_name(name), force, files)
+    except OSError as error:
+        raise InputError(f"cannot look at {Path(out) / name}: {error.strerror or error}") from error
+
+
+def _check_target(out: Path, name: str, force: bool, files: Iterable[str]) -> None:
+    target = out / name
+    if os.path.lexists(out) and not out.is_dir():
         raise InputError(f"the output folder {out} is not a folder")
     if target.is_symlink():
         raise InputError(f"{target} is a symbolic link; kernelc does not write through links: remove it")
@@ -361,10 +369,12 @@ def _exchange(first: Path, second: Path) -> bool:
 
 def _replace_in_two_steps(staging: Path, target: Path, retired: Path) -> None:
     """Retire the old folder, name the new one; a kill in between is repaired by `_clear_leftovers`."""
-    target.rename(retired)
     try:
+        target.rename(retired)
         staging.rename(target)
     except BaseException:
-        retired.rename(target)
+        # An interrupt may come between the two, and after both.
+        if os.path.lexists(retired) and not os.path.lexists(target):
+            retired.rename(target)
         raise
     _remove(retired)

@@ -291,6 +291,7 @@ _ONE: Tree = ("number", "1")
 def _affine(draw: _Draw, variable: str) -> Tree:
     """c t + d, with c from 1e-3 to 1e3 and either left out at times; a parameter may stand for c."""
     t: Tree = ("name", variable)
+    scaled: Tree
     match draw(st.integers(0, 9)):
         case 0 | 1 | 2 | 3:
             return t
@@ -402,6 +403,9 @@ NASTY_TEXTS: tuple[str, ...] = (
     "exp(10**9*log(2) + t)",
     "2**(t + 10**9)*2**(-t)",
     "2**(10**9*log(3)/log(2))*t",
+    # SymPy asks whether a tower of constants is whole, at a cost that doubles with each storey.
+    "t*" + "(1/3)^(" * 30 + "1/3" + ")" * 30,
+    "t*" + "2^cos(" * 25 + "1" + ")" * 25,
     "gamma(10**9)*t",
     "gamma(gamma(gamma(5)))*t",
     "loggamma(10**15)*t",

@@ -17,6 +17,8 @@ from kernelc.model import ActivationTraits, Growth, HermiteExpansion, SeriesExpa
 
 FIRST_BITS = 128
 LAST_BITS = 2400
+#: kappa(1) and kappa_dot(1) in doubles, with room for what is relative to them.
+_SMALLEST, _LARGEST = 1e-280, 1e280
 
 #: A variance q as a rational, or as a ball: everything then holds at every q in the ball.
 Variance = Fraction | arb
@@ -243,12 +245,15 @@ def _assembled(traits: ActivationTraits, variance: Variance, sums: _Sums, degree
     if zero_after is not None:
         squares = [c if k <= zero_after else arb(0) for k, c in enumerate(squares)]
     moment = sums.moment.intersection(arb(0).union(sums.moment.upper())) if sums.moment.contains(0) else sums.moment
+    _require_doubles("E[sigma^2]", moment)
     kappa = SeriesExpansion(moment, tuple(squares[: degree + 1]), zero_after)
     kappa_dot = None
     if traits.derivative_refused is None:
         # b_k = sqrt(k+1) a_{k+1} / s (Stein): sigma is absolutely continuous and sigma' square integrable.
         if zero_after == 0:  # a constant: sigma' is exactly 0
             sums = replace(sums, derivative_moment=arb(0))
+        if zero_after != 0:
+            _require_doubles("E[sigma'^2]", sums.derivative_moment)
         derived = tuple((k + 1) * squares[k + 1] / q for k in range(degree + 1))
         after = None if zero_after is None else max(zero_after - 1, 0)
         kappa_dot = SeriesExpansion(sums.derivative_moment, derived, after)
@@ -263,6 +268,19 @@ def _assembled(traits: ActivationTraits, variance: Variance, sums: _Sums, degree
         sums.panels,
         traits.growth is not None and traits.certain,
     )
+
+
+def _require_doubles(what: str, moment: arb) -> None:
+    """Refuse a kernel whose values doubles cannot hold, before anything is fitted to them.
+
+    Raises:
+        UnsupportedError: with the size and what would do.
+    """
+    if moment.is_finite() and not (moment.upper() >= _SMALLEST and moment.lower() <= _LARGEST):
+        raise UnsupportedError(
+            f"{what} is {moment.str(3, radius=False)}, outside the range of doubles ({_SMALLEST:g} to {_LARGEST:g}); "
+            "scale the activation"
+        )
 
 
 def _square(a: arb) -> arb:

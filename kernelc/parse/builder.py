@@ -62,6 +62,8 @@ _FROM_SIGN: Mapping[type, frozenset[int]] = MappingProxyType(
 )
 #: Heads whose result SymPy may replace by one of their arguments, or by a factor of it.
 _TRANSPARENT = (sympy.Abs, sympy.Max, sympy.Min, sympy.Piecewise, ExprCondPair)
+#: Constant powers with irrational exponents in one another, at most.
+_TALLEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,9 @@ class Builder:
             raise InputError("a constant base <= 0 under a varying exponent is not real everywhere", column=column)
         if below.value == 0 and above.value is not None and above.value < 0:
             raise InputError("division by zero", column=column)
+        if above.value is not None and _height(exponent) >= _TALLEST:
+            # SymPy asks for signs and integers along such a tower, at a cost that doubles with each storey.
+            raise InputError(f"constant powers are nested more than {_TALLEST} deep: write the number", column=column)
         return self._make(column, sympy.Pow, base, exponent)
 
     def call(self, entry: ParserEntry, arguments: Sequence[Expr], column: int | None) -> Expr:
@@ -330,6 +335,12 @@ class Builder:
         if number != 0 and not 1 / _LARGEST <= abs(number) <= _LARGEST:
             raise InputError("this constant is outside the range of doubles", column=column)
         return float(number)
+
+
+def _height(constant: Expr) -> int:
+    """How many powers with exponents that are no rational numbers lie in one another."""
+    own = isinstance(constant, sympy.Pow) and not constant.exp.is_Rational
+    return int(own) + max((_height(part) for part in constant.args), default=0)
 
 
 def _is_real(node: sympy.Basic, parts: Sequence[Facts]) -> bool:

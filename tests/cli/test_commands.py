@@ -17,7 +17,7 @@ def test_no_command_shows_the_help(run: Run) -> None:
     outcome = run()
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.out == run("--help").out
-    for command in ("compile", "report", "check", "list", "gallery"):
+    for command in ("compile", "report", "plan", "check", "list", "gallery"):
         assert f"\n  {command} " in outcome.out
 
 

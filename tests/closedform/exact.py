@@ -35,8 +35,9 @@ def bivariate(h: arb, k: arb, r: arb) -> arb:
         raise ValueError("not finite")
     end, start = r.asin(), -arb.pi() / 2
     relative = arb(2) ** -(ctx.prec // 4)
-    sum_square, product = (h + k) ** 2 / 8, h * k / 2
-    difference_square = (h - k) ** 2 / 8
+    # products, not powers: the library's power of a ball about 0 is not finite
+    sum_square, product = (h + k) * (h + k) / 8, h * k / 2
+    difference_square = (h - k) * (h - k) / 8
 
     def density(t: acb, _: bool) -> acb:
         # by half the distance from -pi/2, in the form that has no difference of infinities at the nearer end
@@ -50,7 +51,8 @@ def bivariate(h: arb, k: arb, r: arb) -> arb:
     smaller, larger = (h, k) if abs(h) < abs(k) else (k, h)
     peak = (smaller / larger).mid().asin().mid() if abs(larger.mid()) > abs(smaller.mid()) else end
     samples = [peak if peak < end else end, *(start + (end - start) * j / 16 for j in range(1, 17))]
-    tolerance = max((density(acb(t), False).real.lower() for t in samples), key=_size) * relative / 2**40
+    sizes = [density(acb(t), False).real.mid() for t in samples]
+    tolerance = max((size for size in sizes if size.is_finite()), key=_size) * relative / 2**40
     value = arb(0)
     for left, right in _towards(start, end, peak):
         ends = acb(left), acb(right)
@@ -65,7 +67,8 @@ def bivariate(h: arb, k: arb, r: arb) -> arb:
 
 
 def _size(x: arb) -> arb:
-    return x.mid()
+    """`x` as a key, which arb values can be where they are exact."""
+    return x
 
 
 def _towards(start: arb, end: arb, peak: arb) -> Iterator[tuple[arb, arb]]:

@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -82,6 +83,8 @@ def in_a_process(case: Case, seconds: float) -> Outcome:
             with tempfile.TemporaryDirectory() as folder, os.fdopen(writer, "w") as pipe:
                 json.dump(asdict(judge(case, Path(folder), seconds)), pipe)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     os.close(writer)

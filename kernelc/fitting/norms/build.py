@@ -5,6 +5,7 @@ Everything here is fitted in doubles and compared, not proved: the error is an e
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from kernelc.errors import UnsupportedError
 from kernelc.fitting.chebyshev import angles
-from kernelc.fitting.norms.activation import ScaledActivation, profile, scaled_activation
+from kernelc.fitting.norms.activation import Profile, ScaledActivation, profile, scaled_activation
 from kernelc.fitting.norms.check import compared, largest_difference
 from kernelc.fitting.norms.grid import NormMap, along_first, norm_map, norm_transform
 from kernelc.fitting.norms.samples import PairSampler
 from kernelc.fitting.norms.tensor import (
+    DROPPED,
     full_tensor,
     layer_count,
     matrix_coefficients,
@@ -38,11 +40,11 @@ ACCEPTED = 1e-10
 #: Degree of a_k(s) that is tabulated, at least.
 HERMITE_DEGREE = 64
 _COUNTS = (24, 32, 40, 48, 64, 80, 96, 128)
-_DEGREES = (24, 32, 40, 48, 64, 96)
+_DEGREES = (24, 32, 40, 48, 64, 96, 128)
 _PROBE_DEGREE = 200
 _SETTLED = 2e-14
-#: x = log(s + 1/4) reaches the norm 0 with the points that [1/4, 4] alone would take.
-_SHIFT = 0.25
+#: x = log(s + 1/4) reaches the norm 0 with the points that [1/4, 4] alone would take; the best of these is chosen.
+_SHIFTS = (0.25, 0.5, 1.0)
 #: Room above the declared range: rounded norms, and layers whose variance grows.
 _ROOM = 1.25
 _TAIL_POINTS = 9
@@ -67,12 +69,14 @@ def fit_norms(
     variance: float,
     norms: tuple[float, float],
     degree: int,
+    most: int,
     report: Report = lambda message: None,
 ) -> NormFit:
     """The tables for all norms s = sqrt(E[u^2]) in `norms` (and beyond, where that costs nothing).
 
-    `degree`: a_k(s) is tabulated up to it, and to 64. `expansion` at `variance` is one of the roads that the
-    tables are compared with. Where there are no tables the reason says why.
+    `degree`: a_k(s) is tabulated up to it, and to 64; `most`: how many numbers the tables of T and Tdot may hold.
+    `expansion` at `variance` is one of the roads that the tables are compared with. Where there are no tables the
+    reason says why.
     """
     if traits.homogeneous_degree is not None:
         return _none(norms, "sigma is homogeneous: one kernel serves every norm")
@@ -93,10 +97,9 @@ def fit_norms(
         reason = "a breakpoint of sigma is not at 0: no table in (s1, s2, theta) is smooth there"
         return _finished(traits, activation, expansion, variance, norms, program, 0.0, reason)
     report("tabulating the kernel against two norms and the angle")
-    found = _tensors(traits, activation, scales)
-    if found is None:
-        reason = "the kernel varies too fast with the angle to be tabulated"
-        return _finished(traits, activation, expansion, variance, norms, program, 0.0, reason)
+    found = _tensors(traits, activation, scales, most)
+    if isinstance(found, str):
+        return _finished(traits, activation, expansion, variance, norms, program, 0.0, found)
     program = NormProgram(
         program.norms,
         program.shift,
@@ -129,24 +132,35 @@ def _scales(
 ) -> _Scales | None:
     """The first map and the fewest norms on which all that depends on one norm is resolved."""
     high = norms[1] * _ROOM
-    for chosen in (norm_map(0.0, high, _SHIFT), norm_map(norms[0] / _ROOM, high, 0.0)):
-        for count in _COUNTS:
+    to_zero = [norm_map(0.0, high, shift) for shift in _SHIFTS]
+    for maps in (to_zero, [norm_map(norms[0] / _ROOM, high, 0.0)]):
+        for count, chosen in itertools.product(_COUNTS, maps):
             points = chosen.points(count)
             profiles = [profile(activation, float(s), _PROBE_DEGREE if centred else last + 1) for s in points]
-            moments = np.array([p.moments for p in profiles])
-            if not bool(np.all(np.isfinite(moments) & (moments > 0.0))):
-                break
-            powers = _powers(points, moments) if chosen.low == 0.0 else (0,) * moments.shape[1]
-            if powers is None:
-                break
-            values = np.array([p.coefficients for p in profiles])
-            # the sum over k is what T inherits; single coefficients where T is not tabulated
-            table = along_first(norm_transform(count), values if centred else values[:, :1, : last + 1])
-            sizes = np.sqrt(np.sum(table * table, axis=2)) if centred else np.max(np.abs(table), axis=2)
-            logs = along_first(norm_transform(count), _log_moments(points, moments, powers))
-            if float(np.max(sizes[-3:])) <= _SETTLED and float(np.max(np.abs(logs[-3:]))) <= 10 * _SETTLED:
+            powers = _resolved(points, profiles, chosen, last if not centred else None)
+            if powers is not None:
                 return _Scales(chosen, powers, points)
     return None
+
+
+def _resolved(points: Array, profiles: list[Profile], chosen: NormMap, last: int | None) -> tuple[int, ...] | None:
+    """The powers of s in both moments where series in x resolve all that depends on s, None where not.
+
+    `last`: up to which k single a_k must be resolved; None for the root of the sum over k, which T inherits.
+    """
+    moments = np.array([p.moments for p in profiles])
+    if not bool(np.all(np.isfinite(moments) & (moments > 0.0))):
+        return None
+    powers = _powers(points, moments) if chosen.low == 0.0 else (0,) * moments.shape[1]
+    if powers is None:
+        return None
+    transform = norm_transform(len(points))
+    values = np.array([p.coefficients for p in profiles])
+    table = along_first(transform, values if last is None else values[:, :1, : last + 1])
+    sizes = np.sqrt(np.sum(table * table, axis=2)) if last is None else np.max(np.abs(table), axis=2)
+    logs = along_first(transform, _log_moments(points, moments, powers))
+    settled = float(np.max(sizes[-3:])) <= _SETTLED and float(np.max(np.abs(logs[-3:]))) <= 10 * _SETTLED
+    return powers if settled else None
 
 
 def _powers(points: Array, moments: Array) -> tuple[int, ...] | None:
@@ -209,27 +223,32 @@ class _Tensors:
     error: float
 
 
-def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Scales) -> _Tensors | None:
-    """T's and Tdot's tables; None where no degree in theta suffices."""
+def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Scales, most: int) -> _Tensors | str:
+    """T's and Tdot's tables, or why there are none."""
     points = scales.points
     probe = PairSampler(activation, points[[0, len(points) // 2, -1]], traits.parity)
     degree = next((d for d in _DEGREES if _settled(probe, d)), None)
     if degree is None:
-        return None
+        return "the kernel varies too fast with the angle to be tabulated"
     sampler = PairSampler(activation, points, traits.parity)
     values = sampled(sampler, degree)
     mirrored: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
-    aligned, _ = truncated(matrix_coefficients(sampler(0.0)[0])[None], "none")
-    if len(values) == 1:
-        dual, lost = truncated(full_tensor(values[0]), traits.parity)
-        return _Tensors(aligned.layers[0], dual, None, _MARGIN * lost)
-    dual_dot, lost = truncated(full_tensor(values[1]), mirrored[traits.parity])
+    aligned = truncated(matrix_coefficients(sampler(0.0)[0])[None], "none")[0].layers[0]
     # T by integration inherits Tdot's error times s1 s2 m(s1) m(s2) / (n(s1) n(s2))
-    growth = float(np.max(points * points * sampler.moments[:, 1] / sampler.moments[:, 0]))
-    if growth <= _LARGEST_GROWTH:
-        return _Tensors(aligned.layers[0], None, dual_dot, _MARGIN * lost * max(growth, 1.0))
-    dual, other = truncated(full_tensor(values[0]), traits.parity)
-    return _Tensors(aligned.layers[0], dual, dual_dot, _MARGIN * max(lost, other))
+    growth = np.inf
+    if len(values) > 1:
+        growth = float(np.max(points * points * sampler.moments[:, 1] / sampler.moments[:, 0]))
+    dual = dual_dot = None
+    lost = other = 0.0
+    if len(values) > 1:
+        loss = min(1.0, 4.0 / growth) if growth <= _LARGEST_GROWTH else 1.0
+        dual_dot, lost = truncated(full_tensor(values[1]), mirrored[traits.parity], DROPPED * loss)
+    if growth > _LARGEST_GROWTH:
+        dual, other = truncated(full_tensor(values[0]), traits.parity)
+    numbers = sum(layer_count(t) for t in (dual, dual_dot) if t is not None)
+    if numbers > most:
+        return f"the tables of T and Tdot would hold {numbers} numbers, more than {most}"
+    return _Tensors(aligned, dual, dual_dot, _MARGIN * max(other, lost * (1.0 if dual else max(growth, 1.0))))
 
 
 def _settled(probe: PairSampler, degree: int) -> bool:

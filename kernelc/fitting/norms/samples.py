@@ -22,7 +22,7 @@ _LEFT_OUT = 2e-15
 #: Where a power of rho no longer matters, and where 1 - sum a_k^2 is rounding alone.
 _VANISHED = 1e-18
 _RESOLVED = 4e-15
-_SHORT, _LONG = 500, 4000
+_DEGREES = (500, 1500, 4000)
 _OUTER_NODES, _OUTER_WEIGHTS = legendre_rule(16)
 _INNER_NODES, _INNER_WEIGHTS = legendre_rule(14)
 #: Cuts of the inner Gaussian, in standard deviations.
@@ -68,10 +68,7 @@ class PairSampler:
         self._activation = activation
         self._s = s
         self._parity = parity
-        profiles = [profile(activation, float(v), _SHORT) for v in s]
-        short = np.array([p.coefficients for p in profiles])
-        if float(_tails(short).max()) > _RESOLVED:
-            profiles = [profile(activation, float(v), _LONG) for v in s]
+        profiles = [profile(activation, float(v), _degree(activation, s)) for v in s]
         #: (n, kernels, degree + 1) and (n, kernels)
         self.coefficients = np.array([p.coefficients for p in profiles])
         self.moments = np.array([p.moments for p in profiles])
@@ -177,6 +174,15 @@ class PairSampler:
                 sums = np.sum(evaluate(proxy, s * v, bool(j)) * density, axis=1)
                 found[j] += np.bincount(owners[part], sums, middle.size)
         return found
+
+
+def _degree(activation: ScaledActivation, s: Array) -> int:
+    """The first degree whose series converges at the largest and the smallest norm; the last where none does."""
+    for degree in _DEGREES[:-1]:
+        ends = np.array([profile(activation, float(v), degree).coefficients for v in (s.max(), s.min())])
+        if float(_tails(ends).max()) <= _RESOLVED:
+            return degree
+    return _DEGREES[-1]
 
 
 def _tails(coefficients: Array) -> Array:

@@ -45,16 +45,16 @@ def matrix_coefficients(values: Array) -> Array:
     return result
 
 
-def truncated(tensor: Array, parity: str) -> tuple[NormTensor, float]:
+def truncated(tensor: Array, parity: str, dropped: float = DROPPED) -> tuple[NormTensor, float]:
     """The short literals, and the root of the sum of squares of the dropped coefficients.
 
-    `parity` of the series in theta about pi/2: the other terms are exactly zero.
+    `parity` of the series in theta about pi/2: the other terms are exactly zero. `dropped`: see DROPPED.
     """
     start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[parity]
     kept = tensor[start::step]
     sizes = np.sort(np.abs(kept), axis=None)
     squares = np.cumsum(sizes * sizes)
-    small = int(np.searchsorted(squares, DROPPED**2, side="right"))
+    small = int(np.searchsorted(squares, dropped**2, side="right"))
     threshold = float(sizes[small - 1]) if small else 0.0
     layers = [_layer(matrix, threshold) for matrix in kept]
     while len(layers) > 1 and not layers[-1]:

@@ -236,14 +236,29 @@ def _blockwise(rho: FloatArray, block: Callable[[FloatArray, FloatArray, Scratch
     return result.reshape(rho.shape)[()]
 
 
+def _correlations(dual: DualTables, name: str, rho: npt.ArrayLike) -> FloatArray:
+    """`rho` as correlations, in a dtype that holds every value of the kernel: |kappa| <= kappa(1).
+
+    Raises:
+        ValueError: naming `name`, see `as_correlation`; also where the kernel leaves the range of float32.
+    """
+    checked = as_correlation(name, rho)
+    # an eighth: sums on the way are a little larger than their result
+    if dual.at_one > float(np.finfo(checked.dtype).max) / 8:
+        raise ValueError(
+            f"{name}: the kernel reaches {dual.at_one!r}, which {checked.dtype} does not hold; pass float64"
+        )
+    return checked
+
+
 def evaluate_direct(dual: DualTables, name: str, rho: npt.ArrayLike) -> Any:
     """The dual kernel at `rho` by its best evaluation, exact at rho = 1 and rho = -1.
 
     Raises:
-        ValueError: naming `name`, see `as_correlation`.
+        ValueError: naming `name`, see `_correlations`.
     """
 
-    checked = as_correlation(name, rho)
+    checked = _correlations(dual, name, rho)
     table = trimmed(dual.direct, checked.dtype)
 
     def block(part: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -262,13 +277,13 @@ def evaluate_series(dual: DualTables, name: str, rho: npt.ArrayLike) -> Any:
     """The truncated power series at `rho`, the one that the certificate bounds.
 
     Raises:
-        ValueError: naming `name`, see `as_correlation`.
+        ValueError: naming `name`, see `_correlations`.
     """
 
     def block(part: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         evaluate_power(dual.series, part, out, scratch)
 
-    return _blockwise(as_correlation(name, rho), block)
+    return _blockwise(_correlations(dual, name, rho), block)
 
 
 def full_coefficients(table: PowerTable, length: int) -> npt.NDArray[np.float64]:

@@ -118,7 +118,7 @@ def as_depth(name: str, value: SupportsIndex) -> int:
 
 
 def as_scale(name: str, value: SupportsFloat, *, zero: bool) -> float:
-    """A standard deviation as a float: finite, positive (or zero, where `zero` allows it).
+    """A standard deviation as a float: finite as is its square, positive (or zero, where `zero` allows it).
 
     Raises:
         ValueError: naming `name`, for anything else.
@@ -129,6 +129,8 @@ def as_scale(name: str, value: SupportsFloat, *, zero: bool) -> float:
         raise ValueError(f"{name}: expected a real number, got {value!r}") from None
     if not math.isfinite(scale) or scale < 0.0 or (scale == 0.0 and not zero):
         raise ValueError(f"{name}: expected a finite number {'>= 0' if zero else '> 0'}, got {scale!r}")
+    if not math.isfinite(scale * scale):
+        raise ValueError(f"{name}: the square of {scale!r} overflows float64")
     return scale
 
 

@@ -149,17 +149,20 @@ def _refuse_other_norms(
     tables: KernelTables, name: str, norms: DoubleArray, w_std: float, b_std: float, dtype: np.dtype[Any]
 ) -> None:
     """Refuse rows whose variance in the first layer is not the compiled one, saying which and what to do."""
-    variances = (w_std * norms) ** 2 + b_std**2
+    with np.errstate(over="ignore", under="ignore"):
+        variances = (w_std * norms) ** 2 + b_std**2
     try:
         require_compiled_variance(tables, name, variances, dtype)
     except ValueError:
         row = int(np.abs(variances - tables.variance).argmax())
         room = tables.variance - b_std**2
         advice = f"recompile with --variance {float(variances[row])!r}"
-        if room > 0.0:
+        if room > 0.0 and w_std**2 > 0.0:
             advice = f"rescale the rows to squared norm {room / w_std**2!r}, or {advice}"
+        # a product: a power of a Python float raises where it overflows
+        square = float(norms[row]) * float(norms[row])
         raise ValueError(
-            f"{name}: row {row} has squared norm {float(norms[row]) ** 2!r}, so w_std^2 |x|^2 + b_std^2 = "
+            f"{name}: row {row} has squared norm {square!r}, so w_std^2 |x|^2 + b_std^2 = "
             f"{float(variances[row])!r}, but {tables.name} holds at variance {tables.variance!r} alone; {advice}"
         ) from None
 
@@ -266,7 +269,9 @@ def row_path(
             slopes = source.slopes(scales) if network.tangent else np.zeros_like(scales)
             layers.append(LayerRows(scales, powers, slopes, angles))
             scales = np.hypot(alpha, b_std)
-    return RowPath(tuple(layers), w_std * layers[-1].powers, np.ldexp(1.0, -exponents))
+    # subnormal rows are scaled as far as a double can: their lengths are then below 1, and no less exact
+    shrink = np.ldexp(1.0, np.minimum(-exponents, 1023))
+    return RowPath(tuple(layers), w_std * layers[-1].powers, shrink)
 
 
 def row_state(path: RowPath, network: Network, norms: DoubleArray, rows: FloatArray, dtype: np.dtype[Any]) -> RowState:

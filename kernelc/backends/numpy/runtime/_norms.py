@@ -198,10 +198,9 @@ def _integral(degrees: int) -> DoubleArray:
         unit = np.zeros(degrees)
         unit[degree] = -0.5 * np.pi
         product = np.zeros(degrees + 25)
-        found: DoubleArray = np.polynomial.chebyshev.chebmul(unit[: degree + 1], cosine)
+        found = np.polynomial.chebyshev.chebmul(unit[: degree + 1], cosine)
         product[: found.size] = found
-        column: DoubleArray = np.polynomial.chebyshev.chebint(product, lbnd=0.0)
-        columns.append(column)
+        columns.append(np.asarray(np.polynomial.chebyshev.chebint(product, lbnd=0.0), dtype=np.float64))
     return np.array(columns).T
 
 

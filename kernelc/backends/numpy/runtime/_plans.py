@@ -27,7 +27,7 @@ from ._layers import (
     row_path,
     row_state,
 )
-from ._norms import NormTables
+from ._norms import NormTables, serves
 from ._pairs import ClosedPairs
 from ._roads import Road
 from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source
@@ -114,7 +114,7 @@ def choose_source(
             math.sqrt(low), math.sqrt(high), closed[0].at_origin, "its closed form is not known to hold beyond"
         )
         return ClosedSource(ClosedPairs(*closed, tables.breakpoints)), reach
-    if norms is not None and norms.dual is not None and (norms.dual_dot is not None or not network.tangent):
+    if norms is not None and serves(norms) and (norms.dual_dot is not None or not network.tangent):
         return NormSource(tables, norms), Reach(*norms.norms, False, "recompile with --norms LOW,HIGH to widen this")
     for side in sides:
         refuse_other_variances(tables, side.name, side.norms, network.depth, weight, bias, dtype)
