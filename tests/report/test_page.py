@@ -18,11 +18,11 @@ import pytest
 from kernelc.gallery import GALLERY
 from kernelc.model import ActivationCurve
 from kernelc.pipeline import page_of
-from kernelc.report import is_page_of, page, render
+from kernelc.report import FORMATS, is_page_of, page, render
 from kernelc.report.page.charts import Chart, charts
 from kernelc.report.page.formulas import mathml
 from kernelc.report.page.words import commands, verdict
-from kernelc.writer import certificate_text, load_certificate
+from kernelc.writer import certificate_text, compiled_names, load_certificate
 from tests.report import samples
 from tests.report.browser import chromium, picture, visit
 
@@ -136,6 +136,19 @@ def test_an_absent_key_leaves_a_page_without_it(key: str, monkeypatch: pytest.Mo
     certificate = samples.certificate()
     del certificate[key]
     Outline(page(certificate))
+
+
+@pytest.mark.parametrize("name", compiled_names(GENERATED))
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_every_compiled_kernel_has_a_report_in_every_format(
+    name: str, format_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kernelc.report.page.compose.draw", lambda chart: f"<svg><title>{chart.title}</title></svg>")
+    certificate = load_certificate(GENERATED, name)
+    report = render(certificate, format_name)
+    assert certificate["name"] in report
+    if format_name == "html":
+        assert len(list(Outline(report).all("svg"))) >= 2
 
 
 def test_errors_by_degree_lie_on_their_bound_until_doubles_end() -> None:
