@@ -21,10 +21,11 @@ _SHOWN_DIM, _SHOWN_FEATURES = 784, (1024, 4096, 16384)
 
 def plans_to_show(files: Mapping[str, str], certificate: Mapping[str, Any]) -> list[Plan]:
     """The plans that a report of the emitted package `files` shows; none where it has no planner or cannot plan."""
-    kernel = "nngp" if "refused" in certificate["kappa_dot"] else "ntk"
+    kernel = "nngp" if "refused" in (certificate.get("kappa_dot") or {}) else "ntk"
     try:
         return [plan_features(files, _SHOWN_DIM, features=count, kernel=kernel) for count in _SHOWN_FEATURES]
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, AttributeError, SyntaxError):
+        # An older package, or one that was edited: the page says all else.
         return []
 
 
