@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import math
 import os
 import sys
@@ -26,7 +27,14 @@ from kernelc.gallery import GALLERY, resolve
 from kernelc.program import BACKEND_NAMES
 from kernelc.progress import PartialProgress, Progress, for_terminal
 from kernelc.report.numbers import plain_text
-from kernelc.writer import certificate_text, check_target, compiled_names, load_certificate
+from kernelc.writer import (
+    certificate_text,
+    check_target,
+    compiled_names,
+    load_certificate,
+    write_file,
+    write_page,
+)
 
 DONE, CHECK_FAILED, REFUSED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -85,6 +93,9 @@ class Pipeline(Protocol):
         progress: Progress,
     ) -> CompiledKernel:
         """Compile one activation."""
+
+    def page_of(self, certificate: Mapping[str, Any], folder: Path) -> str:
+        """The HTML report of the compiled kernel in `folder`."""
 
     def check(self, name: str, out: Path, deep: bool, progress: Progress) -> CheckOutcome:
         """Re-derive one kernel from the request in its certificate and compare."""
@@ -228,12 +239,24 @@ def compile_command(
 
 @command_line.command("report")
 @click.argument("name")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--format", "format_", type=click.Choice(report.FORMATS), default="text", show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to FILE instead; html on a terminal goes to report.html beside the module.",
+)
+@click.option("--open", "open_", is_flag=True, help="Write the HTML report and show it in the browser.")
 @_out_option
-def report_command(name: str, format_: str, out: Path) -> int:
-    """Show the truncation error report of the compiled kernel NAME."""
+def report_command(name: str, format_: str, output: Path | None, open_: bool, out: Path) -> int:
+    """Show the truncation error report of the compiled kernel NAME: as text, as JSON or as a page."""
     certificate = load_certificate(out, name)
-    if format_ == "json":
+    if open_ or format_ == "html":
+        _report_page(certificate, name, output, out, open_=open_)
+    elif output is not None:
+        text = certificate_text(out, name) if format_ == "json" else report.render(certificate)
+        click.echo(f"written: {write_file(output, text)}")
+    elif format_ == "json":
         click.echo(certificate_text(out, name), nl=False)
     else:
         try:
@@ -245,6 +268,20 @@ def report_command(name: str, format_: str, out: Path) -> int:
                 f"compile {name} again"
             ) from error
     return DONE
+
+
+def _report_page(certificate: Mapping[str, Any], name: str, output: Path | None, out: Path, *, open_: bool) -> None:
+    """The page to a pipe as it is; nobody reads HTML on a terminal, so there it becomes a file."""
+    text = _run_bounded(
+        lambda _: load_pipeline().page_of(certificate, out / name), _DEFAULT_TIMEOUT_SECONDS, quiet=True
+    )
+    if output is None and not open_ and not sys.stdout.isatty():
+        click.echo(text, nl=False)
+        return
+    path = write_file(output, text) if output is not None else write_page(out, name, text)
+    click.echo(f"written: {path}")
+    if open_ and click.launch(path.resolve().as_uri()) != 0:
+        click.echo("no browser could be started; open the file by hand", err=True)
 
 
 @command_line.command("plan")
@@ -504,6 +541,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    # Where it cannot keep a cache, what draws the report would say so in the middle of the output.
+    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
     try:
         return _invoke(list(sys.argv[1:] if arguments is None else arguments))
     except click.ClickException as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,38 @@ from typing import Any
 
 from kernelc.backends.numpy.planning import plan_features
 from kernelc.backends.numpy.runtime._plan import Plan
+from kernelc.certificate import activation_curve
 from kernelc.errors import InputError
-from kernelc.model import Ball, EmittedModule, NetworkCoefficients
-from kernelc.report import render
-from kernelc.writer import write
+from kernelc.model import ActivationCurve, ActivationSpec, Ball, EmittedModule, NetworkCoefficients
+from kernelc.report import card, formula_latex, page, render
+from kernelc.writer import check_target, write
+
+#: Inputs and numbers of features for which a report shows plans.
+_SHOWN_DIM, _SHOWN_FEATURES = 784, (1024, 4096, 16384)
 
 
-@dataclass(frozen=True, slots=True)
+def plans_to_show(files: Mapping[str, str], certificate: Mapping[str, Any]) -> list[Plan]:
+    """The plans that a report of the emitted package `files` shows; none where it has no planner or cannot plan."""
+    kernel = "nngp" if "refused" in (certificate.get("kappa_dot") or {}) else "ntk"
+    try:
+        return [plan_features(files, _SHOWN_DIM, features=count, kernel=kernel) for count in _SHOWN_FEATURES]
+    except (KeyError, ValueError, AttributeError, SyntaxError):
+        # An older package, or one that was edited: the page says all else.
+        return []
+
+
+class Certificate(dict[str, Any]):
+    """A certificate as data: JSON-ready keys and values, that a notebook shows as a table of what is proved."""
+
+    def _repr_latex_(self) -> str | None:
+        latex = formula_latex(self)
+        return None if latex is None else f"${latex}$"
+
+    def _repr_html_(self) -> str:
+        return card(self)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Kernel:
     """A compiled activation: coefficients in balls, certificate, and the module ready to be written."""
 
@@ -28,9 +52,9 @@ class Kernel:
         return self.module.name
 
     @property
-    def certificate(self) -> Mapping[str, Any]:
-        """What certificate.json holds."""
-        return self.module.kernel.certificate
+    def certificate(self) -> Certificate:
+        """What certificate.json holds; a notebook shows it as a table."""
+        return Certificate(self.module.kernel.certificate)
 
     @property
     def coefficients(self) -> tuple[Ball, ...]:
@@ -91,31 +115,45 @@ class Kernel:
             raise InputError(str(error)) from error
 
     def report(self, format: str = "text") -> str:
-        """The truncation error report; `format` is "text" or "json".
+        """The truncation error report; `format` is "text", "json", or "html" (one self-contained page).
 
         Raises:
             InputError: for another format.
         """
+        if format == "html":
+            return page(self.certificate, self.curve(), plans_to_show(self.module.files, self.certificate))
         return render(self.certificate, format)
 
+    def curve(self) -> ActivationCurve | None:
+        """sigma and sigma' on four standard deviations about 0, to be drawn: computed in mpmath, not proved.
+
+        None where sigma is unknown.
+        """
+        kernel = self.module.kernel
+        if not isinstance(kernel.spec, ActivationSpec):
+            return None
+        return activation_curve(
+            kernel.spec.expression,
+            float(kernel.options.variance) ** 0.5,
+            [point["at"] for point in self.certificate["breakpoints"]],
+            slopes=kernel.derivative_coefficients is not None,
+        )
+
     def write(self, out: str | Path = "generated", force: bool = False) -> Path:
-        """Write out/NAME/ whole or not at all; returns that folder.
+        """Write out/NAME/ whole or not at all, the module and its report.html; returns that folder.
 
         Raises:
             InputError: `out` cannot be written, or holds a folder of that name that kernelc did not write.
         """
-        return write(self.module, Path(out), force)
+        check_target(Path(out), self.name, force)
+        return write(self.module, Path(out), force, self.report("html"))
 
-    def _repr_latex_(self) -> str:
-        given = self.certificate["dual_kernel"]
-        left = (
-            r"\sigma(t)"
-            if given is None
-            else r"k(\rho)"
-            if given["variables"] == ["rho"]
-            else r"T(q_{11}, q_{12}, q_{22})"
-        )
-        return f"${left} = {self.certificate['latex']}$"
+    def __repr__(self) -> str:
+        certificate = self.certificate
+        return f"<kernelc.Kernel {self.name}: {certificate['status']}, degree {certificate['degree']}>"
+
+    def _repr_latex_(self) -> str | None:
+        return self.certificate._repr_latex_()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.report())}</pre>"
+        return self.certificate._repr_html_()

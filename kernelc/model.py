@@ -373,6 +373,18 @@ class CertifiedKernel:
 
 
 @dataclass(frozen=True, slots=True)
+class ActivationCurve:
+    """sigma and sigma' at `points`, for drawing: nearest doubles of values computed in mpmath, not proved.
+
+    NaN where a value is not finite; `slopes` is empty where sigma' is refused.
+    """
+
+    points: tuple[float, ...]
+    values: tuple[float, ...]
+    slopes: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EmittedModule:
     """The files of generated/NAME/: path relative to that folder -> text, ready to be written."""
 

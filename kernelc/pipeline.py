@@ -17,6 +17,7 @@ from kernelc.analysis import analyse
 from kernelc.backends import emit
 from kernelc.certificate import (
     CertificateInputs,
+    activation_curve,
     certify,
     check_expansion,
     check_given,
@@ -30,9 +31,10 @@ from kernelc.expansion import expand
 from kernelc.fitting import fit, fit_given, fit_network, fit_norms
 from kernelc.functions.envelope import fraction_of
 from kernelc.gallery import GALLERY, resolve
-from kernelc.kernel import Kernel
+from kernelc.kernel import Kernel, plans_to_show
 from kernelc.lowering import lower
 from kernelc.model import (
+    ActivationCurve,
     ActivationSpec,
     ActivationTraits,
     CompileOptions,
@@ -56,7 +58,8 @@ from kernelc.parse import (
 )
 from kernelc.program import BACKEND_NAMES
 from kernelc.progress import Progress, SilentProgress
-from kernelc.writer import load_certificate
+from kernelc.report import is_page_of, page
+from kernelc.writer import CERTIFICATE_FILE, PAGE_FILE, load_certificate
 
 DEFAULT_DEGREE = 64
 DEFAULT_NORMS = "1/4,4"
@@ -326,6 +329,31 @@ def versions() -> dict[str, str]:
     return found
 
 
+def page_of(certificate: Mapping[str, Any], folder: Path) -> str:
+    """The HTML report of the compiled kernel in `folder`, its activation drawn from the recorded request.
+
+    What the request does not say, or what cannot be read of it, is left out of the page. The package's tables are
+    loaded for its plans.
+    """
+    names = ("_tables.py", "_norm_tables.py")
+    files = {name: (folder / name).read_text(encoding="utf-8") for name in names if (folder / name).is_file()}
+    return page(certificate, _curve_of(certificate), plans_to_show(files, certificate))
+
+
+def _curve_of(certificate: Mapping[str, Any]) -> ActivationCurve | None:
+    try:
+        request = certificate["request"]
+        if request["expression"] is None:
+            return None
+        spec = parse_activation(str(request["expression"]), name="sigma", parameters=dict(request["parameters"]))
+        deviation = math.sqrt(_variance(request["variance"]))
+        points = [float(point["at"]) for point in certificate["breakpoints"]]
+        slopes = "refused" not in certificate["kappa_dot"]
+    except (KernelcError, KeyError, TypeError, ValueError):
+        return None
+    return activation_curve(spec.expression, deviation, points, slopes=slopes)
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """What `kernelc check` found of one kernel."""
@@ -379,10 +407,12 @@ def _differences(kernel: Kernel, folder: Path) -> list[str]:
         if p.is_file() and "__pycache__" not in p.parts
     }
     problems = [f"{path} is missing" for path in expected if path not in found]
-    problems += [f"{path} does not belong there" for path in found if path not in expected]
+    problems += [f"{path} does not belong there" for path in found if path not in expected and path != PAGE_FILE]
     for path, text in expected.items():
         if path in found and found[path].read_bytes() != text.encode():
             problems.append(f"{path} is not what the code would write")
+    if PAGE_FILE in found and not is_page_of(found[PAGE_FILE].read_bytes(), expected[CERTIFICATE_FILE]):
+        problems.append(f"{PAGE_FILE} was made from another certificate; delete it, or compile again")
     return problems
 
 

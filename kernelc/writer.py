@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from kernelc.model import EmittedModule
 
 CERTIFICATE_FILE = "certificate.json"
+#: The page about a kernel: it lies beside the module, is made from the certificate alone, and may be missing.
+PAGE_FILE = "report.html"
 
 _STAGING_PREFIX = ".kernelc-new-"
 _RETIRED_PREFIX = ".kernelc-old-"
@@ -37,10 +39,11 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def write(module: EmittedModule, out: Path, force: bool = False) -> Path:
+def write(module: EmittedModule, out: Path, force: bool = False, page: str | None = None) -> Path:
     """Write `module` as the folder `out/NAME` and return that path; an older kernel there is replaced.
 
-    `out` is made where it is missing. `force` also replaces a folder that kernelc did not generate.
+    `out` is made where it is missing. `page` is the text of the report.html that goes with it, if any.
+    `force` also replaces a folder that kernelc did not generate.
     On any error, and on an interrupt, `out/NAME` is the whole old kernel; it is the whole new one where all that
     failed came after it had taken its place (the last flush to the disk, the removal of the old files).
 
@@ -52,6 +55,8 @@ def write(module: EmittedModule, out: Path, force: bool = False) -> Path:
     out = Path(out)
     name = check_name(module.name)
     files = {_inner_path(path): text for path, text in module.files.items()}
+    if page is not None:
+        files[PAGE_FILE] = page
     try:
         _check_target(out, name, force, files)
         with _folder(out), _locked(out):
@@ -61,6 +66,53 @@ def write(module: EmittedModule, out: Path, force: bool = False) -> Path:
     except OSError as error:
         raise InputError(f"cannot write {out / name}: {error.strerror or error}") from error
     return out / name
+
+
+def write_page(out: Path, name: str, page: str) -> Path:
+    """Put `page` as report.html into the folder of the compiled kernel `out/name`, whole or not at all.
+
+    Raises:
+        InputError: there is no such kernel, or the disk refuses.
+        UnsupportedError: another kernelc has been writing in `out` for longer than 30 seconds.
+    """
+    certificate_text(out, name)
+    target = Path(out) / name / PAGE_FILE
+    try:
+        with _locked(Path(out)):
+            _put(target, Path(out) / f"{_STAGING_PREFIX}{name}", page)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}; --output FILE writes elsewhere") from error
+    return target
+
+
+def write_file(path: Path, text: str) -> Path:
+    """Write one file that the user named, whole or not at all; an older file there is replaced.
+
+    Raises:
+        InputError: it is a folder or a link, its folder is missing, or the disk refuses.
+    """
+    if path.is_symlink() or path.is_dir():
+        raise InputError(f"{path} is a {'symbolic link' if path.is_symlink() else 'folder'}; name a file")
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent}; make it, or write elsewhere")
+    try:
+        _put(path, path.parent / f"{_STAGING_PREFIX}{os.getpid()}-{path.name}", text)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def _put(target: Path, staging: Path, text: str) -> None:
+    """Fill `staging`, on the same disk as `target`, and give it that name in one step."""
+    try:
+        with staging.open("wb") as file:
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        staging.replace(target)
+        _sync(target.parent)
+    finally:
+        staging.unlink(missing_ok=True)
 
 
 def check_name(name: str) -> str:

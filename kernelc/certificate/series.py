@@ -11,6 +11,7 @@ from flint import arb
 
 from kernelc.balls.doubles import nearest_double
 from kernelc.certificate.rounding import double_above, evaluation_bound, total
+from kernelc.certificate.samples import observe
 from kernelc.model import Ball, DirectDual, SeriesExpansion
 from kernelc.program import PowerSeries, ThetaChebyshev
 
@@ -80,6 +81,7 @@ def certify_series(
         f"total_{kind}": {d: double_above(truncation + rounding + e) for d, e in evaluation.items()},
         f"truncation_{kind}_at": {r: double_above(missing + truncation * arb(r) ** (degree + 1)) for r in _RHOS},
         f"{kind}_by_degree": [[d, double_above(by_degree[d])] for d in _TABLE if d < len(by_degree)],
+        **observe(direct, series.coefficients, [d for d in _TABLE if d < len(by_degree)]),
         "degree_for": {t: degree_for(by_degree, float(t), kind) for t in _TOLERANCES},
         "direct": _direct(direct, moment.mid),
     }

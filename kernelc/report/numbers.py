@@ -20,6 +20,13 @@ def bound_text(value: Any, digits: int = 3) -> str:
     return f"{rounded:.{digits - 1}e}"
 
 
+def observed_text(value: Any) -> str:
+    """An observed error in scientific notation at 3 digits, rounded to nearest: it bounds nothing."""
+    if not is_number(value):
+        return "-"
+    return f"{Decimal(value):.2e}" if value else "0"
+
+
 def is_number(value: Any) -> bool:
     """Whether `value` is a finite int or float (a bool is not)."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

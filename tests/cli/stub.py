@@ -64,3 +64,7 @@ class StubPipeline(ModuleType):
     def check(self, name: str, out: Path, deep: bool, progress: Progress) -> StubCheck:
         self.requests.append({"name": name, "deep": deep})
         return StubCheck(name, name not in self.broken, ("__init__.py differs",) if name in self.broken else ())
+
+    def page_of(self, certificate: Mapping[str, Any], folder: Path) -> str:
+        assert folder.name == certificate["name"]
+        return f"<!DOCTYPE html><title>kernelc: {certificate['expression']}</title>\n"

@@ -40,6 +40,56 @@ def test_report_in_every_format(run: Run, format_name: str) -> None:
     assert "t*sigmoid(t)" in outcome.out
 
 
+def test_a_page_goes_to_a_pipe_and_becomes_a_file_on_a_terminal(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("compile", "t", "--name", "k")
+    piped = run("report", "k", "--format", "html").out
+    assert piped.startswith("<!DOCTYPE html>")
+    page = tmp_path / "generated" / "k" / "report.html"
+    assert not page.exists()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = run("report", "k", "--format", "html").out
+    assert shown.strip() == "written: generated/k/report.html"
+    assert page.read_text() == piped
+
+
+@pytest.mark.parametrize("format_name", ["text", "json", "html"])
+def test_output_writes_what_would_be_printed(run: Run, tmp_path: Path, format_name: str) -> None:
+    run("compile", "t", "--name", "k")
+    printed = run("report", "k", "--format", format_name).out
+    (tmp_path / "r").write_text("old")
+    outcome = run("report", "k", "--format", format_name, "--output", "r")
+    assert (outcome.status, outcome.out) == (0, "written: r\n")
+    assert (tmp_path / "r").read_text() == printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["generated", "r"]
+
+
+@pytest.mark.parametrize("target", ["generated", "nowhere/r.html", "link"])
+def test_output_that_is_no_file_is_refused(run: Run, tmp_path: Path, target: str) -> None:
+    run("compile", "t", "--name", "k")
+    (tmp_path / "link").symlink_to("elsewhere")
+    outcome = run("report", "k", "--format", "html", "--output", target)
+    assert outcome.status == 2
+    assert outcome.err.startswith("error: ")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_open_shows_the_written_page(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("compile", "t", "--name", "k")
+    shown: list[str] = []
+
+    def launch(url: str) -> int:
+        shown.append(url)
+        return 0
+
+    monkeypatch.setattr("click.launch", launch)
+    assert run("report", "k", "--open").status == 0
+    assert shown == [(tmp_path / "generated" / "k" / "report.html").as_uri()]
+    monkeypatch.setattr("click.launch", lambda url: 3)
+    assert "open the file by hand" in run("report", "k", "--open").err
+
+
 def test_json_report_is_the_certificate_byte_for_byte(run: Run, tmp_path: Path) -> None:
     run("compile", "t", "--name", "k", "--out", "o")
     outcome = run("report", "k", "--format", "json", "--out", "o")

@@ -20,6 +20,8 @@ def kernel_part(direct: str = "theta_chebyshev") -> dict[str, Any]:
         "total_bound": {"float32": 4.3e-6, "float64": 1.24e-7},
         "truncation_bound_at": {"0.5": 1e-13, "0.9": 2e-9, "0.99": 8.8e-8},
         "bound_by_degree": [[k, 0.3 * 0.7**k] for k in range(41)],
+        "observed_by_degree": [[k, 0.25 * 0.7**k] for k in range(41)],
+        "samples": {"rho": [-1.0, 0.0, 0.5, 1.0], "value": [0.1, 0.2, 0.3, 0.42521]},
         "degree_for": {
             "0.001": {"degree": 17, "kind": "proved"},
             "1e-06": {"degree": 123456, "kind": "asymptotic_estimate"},

@@ -87,7 +87,26 @@ def test_bars_shrink_with_the_bound_on_a_log_scale() -> None:
     assert len(rows) == 17
     # The certificate's 0.3 * 0.7^k falls from 1e0 to 1e-7 in a straight line on a logarithmic scale.
     for degree, cells in rows:
-        assert abs(cells - 18 * (1 + math.log10(0.3 * 0.7**degree) / 7)) <= 0.5 + 1e-9
+        assert abs(cells - 14 * (1 + math.log10(0.3 * 0.7**degree) / 7)) <= 0.5 + 1e-9
+
+
+def test_observed_errors_stand_beside_their_bounds() -> None:
+    certificate = samples.certificate(refused=True)
+    lines = render(certificate, width=200).splitlines()
+    start = next(i for i, line in enumerate(lines) if "observed" in line.split())
+    rows = [line.split() for line in lines[start:] if "█" in line]
+    seen = dict(certificate["kappa"]["observed_by_degree"])
+    assert len(rows) == 17
+    for degree, bound, observed, *_ in rows:
+        assert float(observed) == pytest.approx(seen[int(degree)], rel=0.01)
+        assert float(observed) < float(bound)
+
+
+def test_without_observations_there_is_no_note_about_them() -> None:
+    certificate = samples.certificate(refused=True)
+    assert "a check, not a bound" in render(certificate)
+    del certificate["kappa"]["observed_by_degree"]
+    assert "a check, not a bound" not in render(certificate)
 
 
 def test_piped_text_is_plain() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,41 @@ def test_a_broken_certificate_is_an_input_error(tmp_path: Path) -> None:
         (target / "certificate.json").write_text(text)
         with pytest.raises(InputError, match="not a certificate"):
             writer.load_certificate(tmp_path, "my_silu")
+
+
+def test_a_page_lies_beside_the_module_and_goes_with_it(tmp_path: Path) -> None:
+    module = emitted()
+    writer.write(module, tmp_path, page="<!-- kernelc --> 1")
+    page = tmp_path / module.name / "report.html"
+    assert page.read_text() == "<!-- kernelc --> 1"
+    assert writer.write_page(tmp_path, module.name, "<!-- kernelc --> 2") == page
+    assert page.read_text() == "<!-- kernelc --> 2"
+    writer.write(module, tmp_path)
+    assert not page.exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == [module.name]
+
+
+def test_a_page_needs_its_kernel(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no kernel 'none'"):
+        writer.write_page(tmp_path, "none", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("writes_page", [False, True])
+def test_an_interrupted_page_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes_page: bool
+) -> None:
+    module = emitted()
+    writer.write(module, tmp_path, page="<!-- kernelc --> old")
+    (tmp_path / "page.html").write_text("old")
+    before = snapshot(tmp_path)
+
+    def interrupt(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupt)
+    write = partial(writer.write_page, tmp_path, module.name) if writes_page else None
+    write = write or partial(writer.write_file, tmp_path / "page.html")
+    with pytest.raises(KeyboardInterrupt):
+        write("new")
+    assert snapshot(tmp_path) == before
