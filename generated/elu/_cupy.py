@@ -4,7 +4,8 @@
 Everything is launched on the current stream. The host waits once in a call: `nngp` and `ntk` for the rows'
 norms, on which every refusal depends, before the product and the kernel are launched; the elementwise
 functions for one flag, after their only kernel. What is refused is refused by the code that refuses it for
-NumPy arrays. Rows that only tables of norms serve, and features, are computed on the host and moved.
+NumPy arrays. Rows that only tables of norms serve, features, and what `--depth` adds are computed on the host and
+moved.
 `_kernels.cu`, which CuPy compiles at first use and keeps, holds the kernels.
 
 Part of generated packages with the cupy backend, copied verbatim; it needs NumPy and CuPy.
@@ -39,14 +40,20 @@ _THREADS, _BLOCKS = 256, 8192
 _SINGLE = np.dtype(np.float32)
 
 
-@cache
 def _kernel(name: str, *options: str) -> Any:
-    """A kernel of `_kernels.cu`; without contraction of a * b + c where a closed form depends on its rounding."""
+    """A kernel of `_kernels.cu` on the current device."""
+    return _loaded(int(cupy.cuda.runtime.getDevice()), name, options)
+
+
+@cache
+def _loaded(device: int, name: str, options: tuple[str, ...]) -> Any:
+    """CuPy binds a kernel to the device that is current when it is made: `device`."""
     source = Path(__file__).with_name("_kernels.cu").read_text(encoding="utf-8")
     return cupy.RawModule(code=source, options=options).get_function(name)
 
 
 def _kernel_of(name: str, dtype: np.dtype[Any]) -> Any:
+    """One that may hold a closed form, whose rounding a contraction of a * b + c would change."""
     return _kernel(name, "--fmad=false", f"-DSINGLE={int(dtype == _SINGLE)}")
 
 
@@ -60,7 +67,12 @@ def _as_floats(name: str, value: Any) -> Any:
         if np.ndim(value):
             raise ValueError(f"{name}: expected a CuPy array beside the CuPy arrays, got {type(value).__name__}")
         value = cupy.asarray(value)
-    return cupy.ascontiguousarray(value.astype(float_type(name, value.dtype), copy=False))
+    return _contiguous(value.astype(float_type(name, value.dtype), copy=False))
+
+
+def _contiguous(array: Any) -> Any:
+    """In C order, in its own shape: a scalar's too."""
+    return cupy.ascontiguousarray(array).reshape(array.shape)
 
 
 def _host(name: str, *arguments: Any, **options: Any) -> Any:
@@ -115,7 +127,7 @@ def _duals(name: str, slope: bool, q11: Any, q12: Any, q22: Any) -> Any:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
         return _host(name, q11, q12, q22)
-    wide = [cupy.ascontiguousarray(cupy.broadcast_to(array.astype(np.float64), shape)) for array in arrays]
+    wide = [_contiguous(cupy.broadcast_to(array.astype(np.float64), shape)) for array in arrays]
     out, bad = cupy.empty(shape, np.float64), cupy.zeros(1, np.int32)
     limits = np.finfo(dtype)
     if out.size:
@@ -310,11 +322,11 @@ def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, 
         as_scale("w_std", settings[1], zero=False),
         as_scale("b_std", settings[2], zero=True),
     )
-    if network.tangent:
-        derivative(TABLES)
     dtype = np.result_type(first.dtype, second.dtype)
     names, matrices = (("x1",), [first]) if symmetric else (("x1", "x2"), [first, second])
     norms = _norms(names, matrices)
+    if network.tangent:
+        derivative(TABLES)
     source, reach = choose_source(TABLES, CLOSED, NORMS, network, norms, dtype)
     form = _form(source, network.tangent)
     if form is None:
@@ -386,4 +398,26 @@ def features(x: Any, **options: Any) -> Any:
     return cupy.asarray(_host("features", x, **options))
 
 
-__all__ = ["dual", "dual_dot", "features", "kappa", "kappa_dot", "kappa_dot_series", "kappa_series", "nngp", "ntk"]
+def network_kappa(rho: Any, **options: Any) -> Any:
+    """`network_kappa` of a package compiled with a depth, for a CuPy array: computed on the host."""
+    return cupy.asarray(_host("network_kappa", rho, **options))
+
+
+def network_series(rho: Any, **options: Any) -> Any:
+    """`network_series` of a package compiled with a depth, for a CuPy array: computed on the host."""
+    return cupy.asarray(_host("network_series", rho, **options))
+
+
+__all__ = [
+    "dual",
+    "dual_dot",
+    "features",
+    "kappa",
+    "kappa_dot",
+    "kappa_dot_series",
+    "kappa_series",
+    "network_kappa",
+    "network_series",
+    "nngp",
+    "ntk",
+]

@@ -27,10 +27,10 @@ from ._layers import (
     row_path,
     row_state,
 )
-from ._norms import NormTables
+from ._norms import NormTables, serves
 from ._pairs import ClosedPairs
 from ._roads import Road
-from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source
+from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source, wants_central
 from ._tiles import TilePlan, bind_layers, pad_rows
 
 #: Rows of each side whose pairs show where most angles lie, and by how much that range is widened.
@@ -101,7 +101,8 @@ def choose_source(
     Raises:
         ValueError: naming the argument, for norms that none of them serves.
     """
-    compiled = CompiledSource(tables)
+    entries = sides[0].norms.size * sides[-1].norms.size
+    compiled = CompiledSource(tables, wants_central(tables, network.tangent, entries))
     if tables.homogeneous_degree is not None:
         return compiled, None
     weight, bias = network.weight, network.bias
@@ -114,7 +115,7 @@ def choose_source(
             math.sqrt(low), math.sqrt(high), closed[0].at_origin, "its closed form is not known to hold beyond"
         )
         return ClosedSource(ClosedPairs(*closed, tables.breakpoints)), reach
-    if norms is not None and norms.dual is not None and (norms.dual_dot is not None or not network.tangent):
+    if norms is not None and serves(norms) and (norms.dual_dot is not None or not network.tangent):
         return NormSource(tables, norms), Reach(*norms.norms, False, "recompile with --norms LOW,HIGH to widen this")
     for side in sides:
         refuse_other_variances(tables, side.name, side.norms, network.depth, weight, bias, dtype)
@@ -129,8 +130,11 @@ def _plan(
         tables.kappa.direct,
         *(() if tables.kappa_dot is None or not network.tangent else (tables.kappa_dot.direct,)),
     )
-    angular = not source.exact or any(isinstance(table, ThetaTable) for table in used)
-    parity = tables.parity if angular and network.depth > 1 else "none"
+    tabled = any(isinstance(table, ThetaTable) for table in used)
+    angular = not source.exact or tabled
+    # power series are read at rho itself: they know its sign
+    folds = tabled or not isinstance(source, CompiledSource)
+    parity = tables.parity if angular and folds and network.depth > 1 else "none"
     sample = _Sample.of(left, right, parity != "none")
     roads: list[Road] = []
     for index in range(network.depth):

@@ -65,8 +65,9 @@ HAAR_DIMENSION = 128
 #: Radial factors of one degree in the exact block; the sketched block has one.
 EXACT_FACTORS = 3
 _FACTOR_TOLERANCE = 1e-7
-#: g is summed in powers of z^2 while that rounds by less than this part of its size, else as a Chebyshev series.
-_HORNER_ERROR = 1e-4
+#: g is summed in powers of z^2 while the bound of its rounding is below this part of its size (what is seen is some
+#: 20 times less), else as a Chebyshev series.
+_HORNER_ERROR = 1e-3
 #: Columns a tile: three arrays of ROWS x COLUMNS stay in a second-level cache.
 COLUMNS = 256
 

@@ -22,32 +22,42 @@ become float64. NaN, infinity, wrong shapes and empty inputs are a ValueError th
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from ._closed_form import DUAL, DUAL_DOT
+from ._dispatch import by_array
 from ._dual import evaluate_dual, evaluate_dual_dot
 from ._evaluation import derivative, evaluate_direct, evaluate_series, full_coefficients
+from ._features import FeatureSketch, compute_features, compute_plan
 from ._inputs import RefusedError
 from ._networks import kernel_matrix
+from ._norm_tables import NORMS
+from ._plan import Plan
 from ._tables import TABLES
 
 __all__ = [
     "CERTIFICATE",
     "COEFFICIENTS",
     "DERIVATIVE_COEFFICIENTS",
+    "Plan",
     "RefusedError",
+    "Sketch",
     "dual",
     "dual_dot",
+    "features",
     "kappa",
     "kappa_dot",
     "kappa_dot_series",
     "kappa_series",
     "nngp",
     "ntk",
+    "plan",
 ]
 
 #: What is proved of these numbers: the content of certificate.json.
@@ -60,6 +70,7 @@ COEFFICIENTS: npt.NDArray[np.float64] = full_coefficients(TABLES.kappa.series, 6
 DERIVATIVE_COEFFICIENTS: npt.NDArray[np.float64] | None = full_coefficients(derivative(TABLES).series, 65)
 
 
+@by_array
 def kappa(rho: npt.ArrayLike) -> Any:
     """E[sigma(u) sigma(v)] for Var u = Var v = 1.0 and correlation rho, from its power series.
 
@@ -77,6 +88,7 @@ def kappa(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot(rho: npt.ArrayLike) -> Any:
     """E[sigma'(u) sigma'(v)] at correlation rho, from its power series.
 
@@ -90,6 +102,7 @@ def kappa_dot(rho: npt.ArrayLike) -> Any:
     return evaluate_direct(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def kappa_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa, of degree 64: the one that the certificate bounds.
 
@@ -98,6 +111,7 @@ def kappa_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(TABLES.kappa, "rho", rho)
 
 
+@by_array
 def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     """The truncated power series of kappa_dot: the one that the certificate bounds.
 
@@ -106,6 +120,7 @@ def kappa_dot_series(rho: npt.ArrayLike) -> Any:
     return evaluate_series(derivative(TABLES), "rho", rho)
 
 
+@by_array
 def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """T(q11, q12, q22) = E[sigma(u) sigma(v)] for a centred Gaussian pair with these covariances.
 
@@ -120,9 +135,10 @@ def dual(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     Raises:
         ValueError: naming the argument.
     """
-    return evaluate_dual(TABLES, DUAL, q11, q12, q22)
+    return evaluate_dual(TABLES, DUAL, NORMS, q11, q12, q22)
 
 
+@by_array
 def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, arguments as in `dual`.
 
@@ -132,9 +148,10 @@ def dual_dot(q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike) -> Any:
         RefusedError: (a ValueError) where sigma' is not square integrable.
         ValueError: naming the argument.
     """
-    return evaluate_dual_dot(TABLES, DUAL_DOT, q11, q12, q22)
+    return evaluate_dual_dot(TABLES, DUAL_DOT, NORMS, q11, q12, q22)
 
 
+@by_array
 def nngp(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,
@@ -142,14 +159,19 @@ def nngp(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """NNGP kernel K_L of a network of `depth` hidden layers: K_l = w_std^2 T(K_{l-1}) + b_std^2.
 
     K_0 = w_std^2 <x, y> + b_std^2, with no division by the input dimension.
-    It holds where every variance that is met equals 1.0; others are a ValueError.
+    It holds, by the closed form, where sqrt(w_std^2 |x|^2 + b_std^2) of every row, and the same of every layer,
+    lies in [0.0, 18.768842935762187]; others are a ValueError.
 
     Args:
         x1: (n1, d) inputs, one a row. x2: (n2, d); None for x1 itself.
+        out: an (n1, n2) array of the result's dtype to write into, which is then returned.
+        progress: called from this thread with the fraction done, at most about 100 times.
 
     Returns:
         (n1, n2) covariances; float32 where both inputs are, else float64; exactly symmetric for x1 with itself.
@@ -157,9 +179,10 @@ def nngp(
     Raises:
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "nngp", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, (DUAL, DUAL_DOT), NORMS, "nngp", x1, x2, (depth, w_std, b_std), out, progress)
 
 
+@by_array
 def ntk(
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None = None,
@@ -167,6 +190,8 @@ def ntk(
     depth: SupportsIndex = 1,
     w_std: SupportsFloat = 1.0,
     b_std: SupportsFloat = 0.0,
+    out: npt.NDArray[Any] | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """Neural tangent kernel Theta_L = K_L + w_std^2 Tdot(K_{L-1}) Theta_{L-1}, Theta_0 = K_0.
 
@@ -176,4 +201,80 @@ def ntk(
         RefusedError: (a ValueError) where sigma' is not square integrable: the NTK is infinite at x = y.
         ValueError: naming the argument.
     """
-    return kernel_matrix(TABLES, "ntk", x1, x2, depth, w_std, b_std)
+    return kernel_matrix(TABLES, (DUAL, DUAL_DOT), NORMS, "ntk", x1, x2, (depth, w_std, b_std), out, progress)
+
+
+class Sketch(FeatureSketch):
+    """A feature map to fit, plan and apply; arguments and methods are those of `FeatureSketch`."""
+
+    _tables = TABLES
+    _norm_tables = NORMS
+    _matrices = MappingProxyType({"nngp": nngp, "ntk": ntk})
+
+
+@by_array
+def features(
+    x: Any,
+    *,
+    kernel: str = "ntk",
+    depth: SupportsIndex = 1,
+    features: SupportsIndex = 4096,
+    seed: SupportsIndex = 0,
+    sketch: str = "auto",
+) -> Any:
+    """Random features of the NNGP or NTK in time linear in the rows: features(x) @ features(x).T ~ the kernel.
+
+    The same as `Sketch(...).fit(x).transform(x)`. A row's features depend on that row, the arguments and
+    the number of columns alone. Same seed, same features. `plan` tells the error beforehand.
+    It holds where the norm of every row and the standard deviation of every layer is in [0.0, 5.0].
+
+    Args:
+        x: (n, d) inputs, one a row; an array or a SciPy CSR matrix. kernel: "ntk" or "nngp".
+        features: how many. sketch: "auto", "zonal", "polysketch" or "tensorsketch".
+
+    Returns:
+        (n, features); float32 for float32, else float64.
+
+    Raises:
+        RefusedError: for the NTK, where sigma' is not square integrable.
+        ValueError: naming the argument.
+    """
+    return compute_features(Sketch, x, kernel, depth, features, seed, sketch)
+
+
+def plan(
+    dim: SupportsIndex,
+    *,
+    features: SupportsIndex | None = None,
+    epsilon: SupportsFloat | None = None,
+    kernel: str = "ntk",
+    depth: SupportsIndex = 1,
+    sketch: str = "auto",
+    seed: SupportsIndex = 0,
+    pairs: str = "unknown",
+    norms: tuple[float, float] | None = None,
+) -> Plan:
+    """What `features` would do with rows of `dim` columns, and the error to expect: data that reads as text.
+
+    Args:
+        features: how many (4096 where `epsilon` is None), or epsilon: the relative error that chooses them.
+        pairs: "unknown" or "isotropic" data. norms: (low, high) of the inputs, where it matters.
+        The other arguments are those of `features`.
+
+    Raises:
+        RefusedError: for the NTK, where sigma' is not square integrable.
+        ValueError: naming the argument.
+    """
+    return compute_plan(
+        TABLES,
+        NORMS,
+        dim,
+        features=features,
+        epsilon=epsilon,
+        kernel=kernel,
+        depth=depth,
+        sketch=sketch,
+        seed=seed,
+        pairs=pairs,
+        norm_range=norms,
+    )

@@ -24,6 +24,20 @@ class RefusedError(ValueError):
     """What was asked for does not exist for this activation (an infinite or unproved derivative kernel)."""
 
 
+def float_type(name: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What an array of `dtype` is computed in: float32 for float32, else float64.
+
+    Raises:
+        ValueError: naming `name`, for complex, extended, textual or object data.
+    """
+    if dtype.kind not in "biuf":
+        raise ValueError(f"{name}: expected real numbers, got an array of dtype {dtype}")
+    if dtype.kind == "f" and dtype.itemsize > np.dtype(np.float64).itemsize:
+        raise ValueError(f"{name}: dtype {dtype} is not supported, convert it to float64")
+    single = dtype.kind == "f" and dtype.itemsize == np.dtype(np.float32).itemsize
+    return np.dtype(np.float32 if single else np.float64)
+
+
 def as_floats(name: str, value: npt.ArrayLike) -> FloatArray:
     """`value` as a float32 or float64 array of native byte order; the input is never modified.
 
@@ -39,13 +53,7 @@ def as_floats(name: str, value: npt.ArrayLike) -> FloatArray:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name}: not a rectangular array of numbers ({error})") from None
-    kind = array.dtype.kind
-    if kind not in "biuf":
-        raise ValueError(f"{name}: expected real numbers, got an array of dtype {array.dtype}")
-    if kind == "f" and array.dtype.itemsize > np.dtype(np.float64).itemsize:
-        raise ValueError(f"{name}: dtype {array.dtype} is not supported, convert it to float64")
-    single = kind == "f" and array.dtype.itemsize == np.dtype(np.float32).itemsize
-    result: FloatArray = np.asarray(array, dtype=np.float32 if single else np.float64)
+    result: FloatArray = np.asarray(array, dtype=float_type(name, array.dtype))
     if not bool(np.isfinite(result).all()):
         raise ValueError(f"{name}: contains NaN or infinity")
     return result
@@ -58,11 +66,20 @@ def as_rows(name: str, value: npt.ArrayLike) -> FloatArray:
         ValueError: naming `name`, for any other shape and for what `as_floats` refuses.
     """
     rows = as_floats(name, value)
-    if rows.ndim != 2:
-        raise ValueError(f"{name}: expected a 2-D array of shape (n, d), got shape {rows.shape}")
-    if rows.size == 0:
-        raise ValueError(f"{name}: expected at least one row and one column, got shape {rows.shape}")
+    require_rows(name, rows.shape)
     return rows
+
+
+def require_rows(name: str, shape: tuple[int, ...]) -> None:
+    """Refuse a shape other than (n, d), n >= 1 and d >= 1.
+
+    Raises:
+        ValueError: naming `name`.
+    """
+    if len(shape) != 2:
+        raise ValueError(f"{name}: expected a 2-D array of shape (n, d), got shape {shape}")
+    if 0 in shape:
+        raise ValueError(f"{name}: expected at least one row and one column, got shape {shape}")
 
 
 def as_correlation(name: str, value: npt.ArrayLike) -> FloatArray:
@@ -101,7 +118,7 @@ def as_depth(name: str, value: SupportsIndex) -> int:
 
 
 def as_scale(name: str, value: SupportsFloat, *, zero: bool) -> float:
-    """A standard deviation as a float: finite, positive (or zero, where `zero` allows it).
+    """A standard deviation as a float: finite as is its square, positive (or zero, where `zero` allows it).
 
     Raises:
         ValueError: naming `name`, for anything else.
@@ -112,4 +129,24 @@ def as_scale(name: str, value: SupportsFloat, *, zero: bool) -> float:
         raise ValueError(f"{name}: expected a real number, got {value!r}") from None
     if not math.isfinite(scale) or scale < 0.0 or (scale == 0.0 and not zero):
         raise ValueError(f"{name}: expected a finite number {'>= 0' if zero else '> 0'}, got {scale!r}")
+    if not math.isfinite(scale * scale):
+        raise ValueError(f"{name}: the square of {scale!r} overflows float64")
     return scale
+
+
+def as_output(
+    out: FloatArray, shape: tuple[int, int], dtype: np.dtype[Any], inputs: tuple[FloatArray, ...]
+) -> FloatArray:
+    """`out` where a result of this shape and dtype can be written into it.
+
+    Raises:
+        ValueError: naming out, for anything else, and where it shares memory with an input.
+    """
+    if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
+        found = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ValueError(f"out: expected an array of {dtype} of shape {shape}, got {found}")
+    if not out.flags.writeable:
+        raise ValueError("out: the array is read-only")
+    if any(np.may_share_memory(out, array) for array in inputs):
+        raise ValueError("out: shares memory with an input")
+    return out

@@ -441,9 +441,20 @@ typedef REAL NUM;
 #define FOLDED (ANGULAR && DEEP && PARITY != 0)
 #define SIGNED (FOLDED && PARITY == 1)
 
+/* Blocks that the registers are to leave room for on a multiprocessor: enough reads in flight to fill the memory's time. */
+#if CLOSED
+#define BLOCKS_IN_FLIGHT 2
+#elif ANGULAR || DEEP
+#define BLOCKS_IN_FLIGHT 4
+#else
+#define BLOCKS_IN_FLIGHT 5
+#endif
+
 #define TILE 64
 #define TILE_THREADS 256
 #define BATCH 4
+/* rows of a tile that its threads work on at once */
+#define TILE_ROWS (TILE_THREADS / TILE)
 
 /* The inputs (n, d) of one side as they came: row i stands for 2^-e_i (x_i, bias), scale = 2^-e_i. */
 typedef struct {
@@ -540,38 +551,48 @@ INLINE NUM read_slope(Pair pair, Rows rows) {
 #endif
 #endif
 
-/* A pair at the inputs; nearly parallel and antiparallel ones from their differences. */
-INLINE Pair first_pair(NUM rho, Source left, Source right, int i, int j) {
+/* Whether theta of a product of unit rows has lost more digits than the goal allows. */
+INLINE int is_close(REAL product) {
+    return ANGULAR && FABS(product) > (REAL)1 - CLOSE;
+}
+
+/* A pair at the inputs, from its correlation, and where it is carried theta and 1 - rho, |rho| where folded. */
+INLINE Pair start(NUM rho, NUM theta, NUM gap) {
     Pair pair;
     pair.rho = rho;
-    pair.theta = rho;
-    pair.gap = rho;
+    pair.theta = theta;
+    pair.gap = gap;
     pair.sign = (NUM)1;
-#if ANGULAR
-    const NUM size = NUM_FABS(rho);
-    if (size > (NUM)1 - (NUM)CLOSE) {
-        const double sign = rho < (NUM)0 ? -1.0 : 1.0;
-        const double angle = close_angle(left, right, i, j, sign);
-        const double half = sin(0.5 * angle);
-        const double small = 2.0 * half * half;
-        const int far = !FOLDED && sign < 0.0;
-        pair.rho = (NUM)(sign * (1.0 - small));
-        pair.theta = (NUM)(far ? PI - angle : angle);
-        pair.gap = (NUM)(far ? 2.0 - small : small);
-    } else {
-        pair.theta = NUM_ACOS(FOLDED ? size : rho);
-        pair.gap = (NUM)1 - (FOLDED ? size : rho);
-    }
 #if FOLDED && PARITY == 2
     /* an even kappa, an odd kappa_dot: the two signs of kappa_dot(rho) * rho cancel */
-    pair.rho = NUM_FABS(pair.rho);
+    pair.rho = NUM_FABS(rho);
 #elif SIGNED
-    pair.sign = pair.rho < (NUM)0 ? (NUM)-1 : (NUM)1;
-#endif
+    pair.sign = rho < (NUM)0 ? (NUM)-1 : (NUM)1;
 #endif
     pair.ratio = pair.rho;
     return pair;
 }
+
+INLINE Pair far_pair(NUM rho) {
+#if ANGULAR
+    const NUM read = FOLDED ? NUM_FABS(rho) : rho;
+    return start(rho, NUM_ACOS(read), (NUM)1 - read);
+#else
+    return start(rho, rho, rho);
+#endif
+}
+
+#if ANGULAR
+/* Nearly parallel and antiparallel rows, from their difference. */
+INLINE Pair close_pair(NUM rho, Source left, Source right, int i, int j) {
+    const double sign = rho < (NUM)0 ? -1.0 : 1.0;
+    const double angle = close_angle(left, right, i, j, sign);
+    const double half = sin(0.5 * angle);
+    const double small = 2.0 * half * half;
+    const int far = !FOLDED && sign < 0.0;
+    return start((NUM)(sign * (1.0 - small)), (NUM)(far ? PI - angle : angle), (NUM)(far ? 2.0 - small : small));
+}
+#endif
 
 #if DEEP && ANGULAR
 INLINE NUM twice_squared_sine(NUM angle) {
@@ -633,9 +654,8 @@ INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer) 
 #endif
 }
 
-/* K_L or Theta_L of rows i and j, from their correlation as the product of unit rows. */
-INLINE NUM entry(NUM rho, Source x, Source y, Side left, Side right, int i, int j, int layers, NUM offset) {
-    Pair pair = first_pair(rho, x, y, i, j);
+/* K_L or Theta_L of rows i and j, from the pair that they are at the inputs. */
+INLINE NUM entry(Pair pair, Side left, Side right, int i, int j, int layers, NUM offset) {
     Rows rows = rows_at(left, right, i, j, layers, 0);
 #if DEEP
     for (int l = 0; l < layers; ++l) {
@@ -659,10 +679,11 @@ INLINE NUM entry(NUM rho, Source x, Source y, Side left, Side right, int i, int 
 /* In place, tile by tile: matrix (rows, columns) holds the products of unit rows and is left with the kernel.
    `symmetric`: the blocks are the tiles on and above the diagonal, numbered row by row from the end; what they write
    below it mirrors what they write above, and the diagonal is `moments`. */
-KERNEL pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ moments,
-             const REAL* __restrict__ x_rows, const REAL* __restrict__ y_rows, const double* __restrict__ x_scale,
-             const double* __restrict__ y_scale, int d, double bias, const NUM* __restrict__ left_paths,
-             const NUM* __restrict__ right_paths, int rows, int columns, int layers, double offset) {
+KERNEL __launch_bounds__(TILE_THREADS, BLOCKS_IN_FLIGHT)
+pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ moments, const REAL* __restrict__ x_rows,
+      const REAL* __restrict__ y_rows, const double* __restrict__ x_scale, const double* __restrict__ y_scale, int d,
+      double bias, const NUM* __restrict__ left_paths, const NUM* __restrict__ right_paths, int rows, int columns,
+      int layers, double offset) {
     __shared__ REAL mirror[TILE][TILE + 1];
     const Source x = {x_rows, x_scale, d, bias};
     const Source y = {y_rows, y_scale, d, bias};
@@ -689,30 +710,48 @@ KERNEL pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict_
     EACH_THREAD {
         const int lane = (int)threadIdx.x % TILE;
         const int j = tile_column * TILE + lane;
-        for (int first = (int)threadIdx.x / TILE; j < columns && first < TILE; first += BATCH * (TILE_THREADS / TILE)) {
+        const int base = (int)threadIdx.x / TILE;
+        unsigned close = 0u;
+        for (int first = 0; j < columns && first < TILE / TILE_ROWS; first += BATCH) {
+            /* all reads of a batch before its writes, which a compiler could not exchange */
             REAL products[BATCH];
 #pragma unroll
             for (int k = 0; k < BATCH; ++k) {
-                const int i = tile_row * TILE + first + k * (TILE_THREADS / TILE);
+                const int i = tile_row * TILE + base + (first + k) * TILE_ROWS;
                 products[k] = i < rows ? matrix[(size_type)i * (size_type)columns + (size_type)j] : (REAL)0;
             }
 #pragma unroll
             for (int k = 0; k < BATCH; ++k) {
-                const int within = first + k * (TILE_THREADS / TILE);
+                const int within = base + (first + k) * TILE_ROWS;
                 const int i = tile_row * TILE + within;
+                const int diagonal = symmetric && i == j;
                 if (i >= rows || (symmetric && i > j)) {
                     continue;
                 }
-                REAL value;
-                if (symmetric && i == j) {
-                    value = (REAL)moments[i];
-                } else {
-                    value = (REAL)entry((NUM)products[k], x, y, left, right, i, j, layers, (NUM)offset);
+                if (is_close(products[k]) && !diagonal) {
+                    close |= 1u << (first + k);
+                    continue;
                 }
+                const REAL value =
+                    diagonal ? (REAL)moments[i]
+                             : (REAL)entry(far_pair((NUM)products[k]), left, right, i, j, layers, (NUM)offset);
                 matrix[(size_type)i * (size_type)columns + (size_type)j] = value;
                 mirror[lane][within] = value;
             }
         }
+#if ANGULAR
+        /* apart, so that the registers of the rare pairs are not those of all */
+        for (int step = 0; close != 0u; ++step, close >>= 1) {
+            if (close & 1u) {
+                const int within = base + step * TILE_ROWS;
+                const int i = tile_row * TILE + within;
+                REAL* place = matrix + ((size_type)i * (size_type)columns + (size_type)j);
+                const Pair pair = close_pair((NUM)*place, x, y, i, j);
+                *place = (REAL)entry(pair, left, right, i, j, layers, (NUM)offset);
+                mirror[lane][within] = *place;
+            }
+        }
+#endif
     }
     if (!symmetric) {
         return;
@@ -721,7 +760,7 @@ KERNEL pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict_
     EACH_THREAD {
         const int lane = (int)threadIdx.x % TILE;
         const int j = tile_row * TILE + lane;
-        for (int within = (int)threadIdx.x / TILE; within < TILE; within += TILE_THREADS / TILE) {
+        for (int within = (int)threadIdx.x / TILE; within < TILE; within += TILE_ROWS) {
             const int i = tile_column * TILE + within;
             if (j < rows && i < columns && i > j) {
                 matrix[(size_type)i * (size_type)columns + (size_type)j] = mirror[within][lane];

@@ -250,7 +250,9 @@ def _at_one_norm(tables: KernelTables, kernel: NetworkKernel, depth: int, slope:
         variance = moment * (variance / tables.variance) ** (degree or 0.0)
     unit = network_coefficients([row] * depth, kernel, len(row) - 1)
     total = float(network_at_one([tables.variance * slope / moment] * depth, kernel))
-    norm = math.sqrt(tables.variance)
+    norm, odd = math.sqrt(tables.variance), _odd_share(tables)
+    if depth == 1:
+        odd = _odd_share_at_minus_one(tables, kernel, variance * unit, variance * total)
     return RadialSeries(
         name=tables.name,
         kernel=kernel,
@@ -259,7 +261,7 @@ def _at_one_norm(tables: KernelTables, kernel: NetworkKernel, depth: int, slope:
         power=None if degree is None else degree**depth,
         low=norm if degree is None else 0.0,
         high=norm if degree is None else math.inf,
-        coefficients=completed((variance * unit)[None, None, :], np.array([variance * total]), _odd_share(tables)),
+        coefficients=completed((variance * unit)[None, None, :], np.array([variance * total]), odd),
         at_one=np.array([variance * total]),
         zero_rows=degree is None or degree > 0.0 or is_constant(tables),
     )
@@ -282,6 +284,20 @@ def completed(coefficients: DoubleArray, at_one: DoubleArray, odd: float) -> Dou
 def _odd_share(tables: KernelTables) -> float:
     """The odd degrees' part of what a cut series lacks: all or nothing by parity, else a half."""
     return {"even": 0.0, "odd": 1.0, "none": 0.5}[tables.parity]
+
+
+def _odd_share_at_minus_one(
+    tables: KernelTables, kernel: NetworkKernel, coefficients: DoubleArray, at_one: float
+) -> float:
+    """The same of one hidden layer, from the exact value at rho = -1."""
+    value = tables.kappa.at_minus_one
+    if kernel == "ntk":
+        value -= tables.variance * derivative(tables).at_minus_one
+    alternating = float(coefficients[::2].sum() - coefficients[1::2].sum())
+    lacking = at_one - float(coefficients.sum())
+    if not lacking > 1e-14 * at_one:
+        return 0.5
+    return min(1.0, max(0.0, (1.0 - (value - alternating) / lacking) / 2.0))
 
 
 def _require_kept_variance(tables: KernelTables) -> None:

@@ -77,7 +77,7 @@ class DenseRows:
 
 @dataclass(frozen=True, slots=True)
 class SparseRows:
-    """The three parts of a CSR matrix; entries given twice add up."""
+    """The three parts of a CSR matrix without repeated entries."""
 
     data: FloatArray
     indices: npt.NDArray[np.intp]
@@ -103,12 +103,16 @@ class SparseRows:
 
     def norms(self, start: int, stop: int) -> DoubleArray:
         """Euclidean norms in float64."""
-        result = np.zeros(stop - start)
-        for row in range(start, stop):
-            values = self.data[self.indptr[row] : self.indptr[row + 1]]
-            if len(values):
-                result[row - start] = unit_rows(values[None, :])[1][0]
-        return result
+        begin, end = int(self.indptr[start]), int(self.indptr[stop])
+        row = np.repeat(np.arange(stop - start), np.diff(self.indptr[start : stop + 1]))
+        wide = self.data[begin:end].astype(np.float64)
+        peak = np.zeros(stop - start)
+        np.maximum.at(peak, row, np.abs(wide))
+        # by powers of two, so that squares stay within range
+        exponents = np.frexp(peak)[1]
+        squares = np.ldexp(wide, -exponents[row]) ** 2
+        norms: DoubleArray = np.ldexp(np.sqrt(np.bincount(row, weights=squares, minlength=stop - start)), exponents)
+        return norms
 
     def _scattered(
         self, start: int, stop: int, columns: int, index: npt.NDArray[np.intp], values: FloatArray
@@ -141,6 +145,9 @@ def as_row_source(name: str, value: Any) -> RowSource:
     matrix = value.tocsr()
     if len(matrix.shape) != 2 or min(matrix.shape) < 1:
         raise ValueError(f"{name}: expected at least one row and one column, got shape {tuple(matrix.shape)}")
+    if not getattr(matrix, "has_canonical_format", True):
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
     data = as_floats(name, matrix.data)
     indices = np.asarray(matrix.indices, dtype=np.intp)
     indptr = np.asarray(matrix.indptr, dtype=np.intp)

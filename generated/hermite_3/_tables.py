@@ -58,4 +58,5 @@ TABLES = KernelTables(
     drop=DROP,
     kappa_dot=KAPPA_DOT,
     derivative_refused=None,
+    breakpoints=(),
 )

@@ -21,8 +21,8 @@ def dual(q11: Array, q12: Array, q22: Array) -> Array:
     rest_1 = floored_q11 - 1.0
     rest_2 = floored_q22 - 1.0
     product_1 = q12 * q12
-    sum_1 = product_1 * product_1 + 0.375 * (rest_1 * rest_1) * (rest_2 * rest_2) + 3.0 * rest_1 * rest_2 * product_1
-    return sum_1
+    sum_1 = product_1 * product_1 + 0.375 * (rest_1 * rest_1) * (rest_2 * rest_2)
+    return (sum_1 + 3.0 * rest_1 * rest_2 * product_1)
 
 
 DUAL = ClosedDual(

@@ -22,8 +22,8 @@ from ._transforms import stream
 ASSUMED_DIMENSION = 4
 _ISOTROPIC_POINTS = 256
 _SAMPLE_ROWS = 400
-_SAMPLE_PAIRS = 3000
-_NORM_BINS = 12
+_SAMPLE_PAIRS = 2000
+_NORM_BINS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def isotropic_pairs(series: RadialSeries, dimension: int, label: str) -> Pairs:
 def sample_pairs(series: RadialSeries, unit: DoubleArray, norms: DoubleArray, seed: int) -> Pairs | None:
     """Pairs of rows of a sample (n, d) of unit rows, with their norms (n,); None where there are no two rows.
 
-    At most 400 rows and 3000 pairs of them are drawn. A row and itself make no pair.
+    At most 400 rows and 2000 pairs of them are drawn. A row and itself make no pair.
     """
     generator = stream(seed, "sample")
     rows = generator.permutation(len(unit))[:_SAMPLE_ROWS]

@@ -28,6 +28,9 @@ _SPAN = 1024
 #: Entries in work at a time, and multiplications a small product at most, so that BLAS starts no threads.
 _CHUNK, _PRODUCT = 8192, 2**18
 
+#: Entries in work at a time where each table goes its own way: a few arrays of these stay in the cache.
+_PIECE = 16384
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -97,8 +100,11 @@ def evaluate_bundle(
 ) -> None:
     """outs[i] = the value of table i; all arrays contiguous, distinct, of one shape."""
     if plan.matrix is None:
-        for table, out in zip(plan.tables, outs, strict=True):
-            evaluate(table, rho, theta, out, scratch)
+        flat_rho, flat_theta = rho.reshape(-1), theta.reshape(-1)
+        for start in range(0, flat_rho.size, _PIECE):
+            part = slice(start, start + _PIECE)
+            for table, out in zip(plan.tables, outs, strict=True):
+                evaluate(table, flat_rho[part], flat_theta[part], out.reshape(-1)[part], scratch)
         return
     z, first = scratch.get("z", rho.shape), plan.tables[0]
     if isinstance(first, ThetaTable):

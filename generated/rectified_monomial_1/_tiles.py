@@ -15,13 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._bundles import Bundle, evaluate_bundle
-from ._evaluation import Parity, Scratch, ThetaTable
+from ._evaluation import Parity, Scratch
 from ._inputs import DoubleArray, FloatArray
-from ._layers import RowState, Source, common_value
-
-#: A tile's rows job[0]:job[1] and columns job[2]:job[3].
-Job = tuple[int, int, int, int]
+from ._layers import Inputs, RowState, common_value
+from ._roads import Job, Pairs, Road
 
 TILE_ROWS, TILE_COLUMNS = 64, 1024
 
@@ -61,11 +58,12 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One hidden layer but the last: cos phi_i cos phi_j, and the half angles where a bias turns them.
+    """One hidden layer but the last: its road, cos phi_i cos phi_j, and the half angles where a bias turns them.
 
     `half_left`, `half_right` are None without a bias, or where all phi are one and `half` says which.
     """
 
+    road: Road
     cosines: Weights
     half: float
     half_left: FloatArray | None
@@ -76,43 +74,22 @@ class Layer:
 class TilePlan:
     """All that the tiles of one kernel matrix share.
 
-    `angular`: the tables are read at theta, which is then carried with 1 - |rho| from layer to layer.
+    `angular`: the roads are read at theta, which is then carried with 1 - |rho| from layer to layer.
     `parity` is that of kappa where theta is folded into [0, pi/2] by it, else "none".
-    `last`: w (s_i^2 / q)^(p/2) of both sides; `gain`: the compiled variance; `offset`: b^2.
-    `ends`: kappa, and kappa_dot for the NTK; `drops`: kappa(1) - kappa in place of kappa, read before
-    every layer but the last where `angular`; `slope` is kappa_dot alone, where it cannot be read with it.
+    `final`: the last hidden layer; `last`: its w R / sqrt(unit) of both sides; `offset`: b^2.
     """
 
-    ends: Bundle
-    drops: Bundle
-    slope: Bundle | None
     tangent: bool
-    at_one: float
-    gain: float
     angular: bool
     parity: Parity
     left: FloatArray
     right: FloatArray
-    left_source: Source
-    right_source: Source
+    left_inputs: Inputs
+    right_inputs: Inputs
     layers: tuple[Layer, ...]
+    final: Road
     last: Weights
     offset: float
-
-
-@dataclass(slots=True)
-class _Pairs:
-    """The state of a tile's pairs between two layers.
-
-    `rho` correlation; `theta` its angle, folded into [0, pi/2] where `sign` (of rho) is kept;
-    `gap` = 1 - rho, or 1 - |rho| where folded; `ratio` = Theta / (s_i s_j).
-    """
-
-    rho: FloatArray
-    theta: FloatArray
-    gap: FloatArray
-    sign: FloatArray | None
-    ratio: FloatArray
 
 
 def pad_rows(unit: FloatArray) -> FloatArray:
@@ -133,13 +110,16 @@ def _weights(left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]) -> Wei
     return Weights(1.0, left.astype(dtype), right.astype(dtype))
 
 
-def bind_layers(left: RowState, right: RowState, dtype: np.dtype[Any]) -> tuple[tuple[Layer, ...], Weights]:
-    """The layers as the tiles need them, from the paths of both sets of rows."""
+def bind_layers(
+    left: RowState, right: RowState, roads: tuple[Road, ...], dtype: np.dtype[Any]
+) -> tuple[tuple[Layer, ...], Weights]:
+    """The layers as the tiles need them, from the paths of both sets of rows; `roads` of all but the last."""
     layers = []
-    for one, other in zip(left.angles, right.angles, strict=True):
+    for road, rows, columns in zip(roads, left.layers, right.layers, strict=False):
+        one, other = rows.angles, columns.angles
         common = common_value(one, other)
         halves = (None, None) if common is not None else ((one / 2).astype(dtype), (other / 2).astype(dtype))
-        layers.append(Layer(_weights(np.cos(one), np.cos(other), dtype), (common or 0.0) / 2, *halves))
+        layers.append(Layer(road, _weights(np.cos(one), np.cos(other), dtype), (common or 0.0) / 2, *halves))
     return tuple(layers), _weights(left.last, right.last, dtype)
 
 
@@ -176,7 +156,7 @@ def _angles(
     step = max(1, _GATHER // plan.left.shape[1])
     for start in range(0, sign.size, step):
         part = slice(start, start + step)
-        x, y = plan.left_source.gather(rows[part]), plan.right_source.gather(columns[part])
+        x, y = plan.left_inputs.gather(rows[part]), plan.right_inputs.gather(columns[part])
         y *= sign[part, None]
         lengths = np.sqrt(np.einsum("ij,ij->i", x, x) * np.einsum("ij,ij->i", y, y))
         total = x + y
@@ -194,8 +174,8 @@ def _centred_gaps(plan: TilePlan, job: Job) -> tuple[DoubleArray, float]:
     With unit rows u = c + v, 1 - <u, u'> = |v|^2 / 2 + |v'|^2 / 2 - <v, v'>, whose rounding error is of
     the size of |v|^2: inputs that share a large part (a bias, a mean) lose nothing to it.
     """
-    x = plan.left_source.gather(np.arange(job[0], job[1]))
-    y = plan.right_source.gather(np.arange(job[2], job[3]))
+    x = plan.left_inputs.gather(np.arange(job[0], job[1]))
+    y = plan.right_inputs.gather(np.arange(job[2], job[3]))
     for rows in (x, y):
         rows /= np.maximum(np.sqrt(np.einsum("ij,ij->i", rows, rows)), np.finfo(np.float64).tiny)[:, None]
     centre = x.mean(axis=0)
@@ -225,11 +205,11 @@ def _close_angles(
     return angles
 
 
-def _first_pairs(plan: TilePlan, job: Job, scratch: Scratch) -> _Pairs:
+def _first_pairs(plan: TilePlan, job: Job, scratch: Scratch) -> Pairs:
     """The pairs at the inputs; nearly parallel and antiparallel ones from their differences."""
     rho = _product(plan, job, scratch)
     if not plan.angular:
-        return _Pairs(rho, rho, rho, None, rho)
+        return Pairs(rho, rho, rho, None, rho)
     theta, gap = scratch.get("theta", rho.shape), scratch.get("gap", rho.shape)
     folded = plan.parity != "none"
     magnitude = np.abs(rho, out=gap)
@@ -249,11 +229,11 @@ def _first_pairs(plan: TilePlan, job: Job, scratch: Scratch) -> _Pairs:
         if plan.layers:
             gap.reshape(-1)[close] = np.where(far, 2.0 - small, small)
     if not plan.layers:
-        return _Pairs(rho, theta, gap, None, rho)
+        return Pairs(rho, theta, gap, None, rho)
     return _start_ratio(plan, rho, theta, gap, scratch)
 
 
-def _start_ratio(plan: TilePlan, rho: FloatArray, theta: FloatArray, gap: FloatArray, scratch: Scratch) -> _Pairs:
+def _start_ratio(plan: TilePlan, rho: FloatArray, theta: FloatArray, gap: FloatArray, scratch: Scratch) -> Pairs:
     """The state before a hidden layer that is not the last: Theta_0 / (s_i s_j) = rho."""
     ratio = scratch.get("ratio", rho.shape)
     if plan.parity == "even":
@@ -264,34 +244,33 @@ def _start_ratio(plan: TilePlan, rho: FloatArray, theta: FloatArray, gap: FloatA
     if plan.parity == "odd":
         sign = scratch.get("sign", rho.shape)
         np.copysign(1.0, rho, out=sign)
-    return _Pairs(rho, theta, gap, sign, ratio)
+    return Pairs(rho, theta, gap, sign, ratio)
 
 
-def _read(plan: TilePlan, which: Bundle, pairs: _Pairs, scratch: Scratch) -> tuple[FloatArray, FloatArray]:
-    """The bundle's one or two values; the second is left as it was where there is one."""
-    value, slope = scratch.get("value", pairs.rho.shape), scratch.get("slope", pairs.rho.shape)
-    outs = (value, slope) if len(which.tables) == 2 else (value,)
-    evaluate_bundle(which, pairs.rho, pairs.theta, outs, scratch)
-    return value, slope
+def _outputs(plan: TilePlan, pairs: Pairs, scratch: Scratch) -> tuple[FloatArray, FloatArray | None]:
+    """Where a road writes its value, and its slope for the NTK."""
+    value = scratch.get("value", pairs.rho.shape)
+    return value, scratch.get("slope", pairs.rho.shape) if plan.tangent else None
 
 
-def _ratio_step(plan: TilePlan, layer: Layer, pairs: _Pairs, slope: FloatArray, job: Job) -> None:
-    """ratio = cos phi_i cos phi_j (q / kappa(1)) kappa_dot(rho) ratio, before rho' is added."""
-    layer.cosines.apply(slope, job, plan.gain / plan.at_one)
+def _ratio_step(layer: Layer, pairs: Pairs, slope: FloatArray, job: Job) -> None:
+    """ratio = cos phi_i cos phi_j (slope of the pair) ratio, before rho' is added."""
+    layer.cosines.apply(slope, job, layer.road.gain / layer.road.unit)
     np.multiply(pairs.ratio, slope, out=pairs.ratio)
 
 
-def _power_layer(plan: TilePlan, layer: Layer, pairs: _Pairs, job: Job, scratch: Scratch) -> _Pairs:
+def _power_layer(plan: TilePlan, layer: Layer, pairs: Pairs, job: Job, scratch: Scratch) -> Pairs:
     """One hidden layer where kappa and kappa_dot are analytic in rho on [-1, 1]."""
     rho = pairs.rho
     ratio = scratch.get("ratio", rho.shape)
     if pairs.ratio is rho:
         np.copyto(ratio, rho)
-    after = _Pairs(rho, rho, rho, None, ratio)
-    value, slope = _read(plan, plan.ends, after, scratch)
-    if plan.tangent:
-        _ratio_step(plan, layer, after, slope, job)
-    layer.cosines.apply(value, job, 1.0 / plan.at_one)
+    after = Pairs(rho, rho, rho, None, ratio)
+    value, slope = _outputs(plan, pairs, scratch)
+    layer.road.read(after, job, value, slope, scratch)
+    if slope is not None:
+        _ratio_step(layer, after, slope, job)
+    layer.cosines.apply(value, job, 1.0 / layer.road.unit)
     np.copyto(rho, value)
     if layer.half_left is not None and layer.half_right is not None:
         columns = layer.half_right[job[2] : job[3]]
@@ -320,30 +299,17 @@ def _turn(layer: Layer, tile: FloatArray, job: Job, opposite: bool) -> None:
     np.add(part, angle, out=part)
 
 
-def _drop(plan: TilePlan, pairs: _Pairs, scratch: Scratch) -> tuple[FloatArray, FloatArray]:
-    """kappa(1) - kappa(rho) with a small relative error as rho -> 1 (|rho| where theta is folded), and kappa_dot."""
-    if isinstance(plan.drops.tables[0], ThetaTable):
-        return _read(plan, plan.drops, pairs, scratch)
-    drop, slope = scratch.get("value", pairs.rho.shape), scratch.get("slope", pairs.rho.shape)
-    if plan.slope is not None:
-        evaluate_bundle(plan.slope, pairs.rho, pairs.theta, (slope,), scratch)
-    magnitude = scratch.get("magnitude", pairs.rho.shape)
-    np.subtract(1.0, pairs.gap, out=magnitude)
-    evaluate_bundle(plan.drops, magnitude, pairs.theta, (drop,), scratch)
-    np.multiply(drop, pairs.gap, out=drop)
-    return drop, slope
-
-
-def _angular_layer(plan: TilePlan, layer: Layer, pairs: _Pairs, job: Job, scratch: Scratch) -> _Pairs:
+def _angular_layer(plan: TilePlan, layer: Layer, pairs: Pairs, job: Job, scratch: Scratch) -> Pairs:
     """One hidden layer where theta matters: 1 - |rho'| from kappa(1) - kappa(rho), theta' from it."""
-    gap, slope = _drop(plan, pairs, scratch)
-    if plan.tangent:
-        _ratio_step(plan, layer, pairs, slope, job)
+    gap, slope = _outputs(plan, pairs, scratch)
+    layer.road.read_drop(pairs, job, gap, slope, scratch)
+    if slope is not None:
+        _ratio_step(layer, pairs, slope, job)
     sign, biased = pairs.sign, layer.half_left is not None or layer.half != 0.0
     if sign is not None and biased:
-        gap = _signed_gap(plan, layer, gap, sign, job, scratch)
+        gap = _signed_gap(layer, gap, sign, job, scratch)
     else:
-        layer.cosines.apply(gap, job, 1.0 / plan.at_one)
+        layer.cosines.apply(gap, job, 1.0 / layer.road.unit)
         _turn(layer, gap, job, opposite=False)
     np.copyto(pairs.gap, gap)
     np.subtract(1.0, gap, out=pairs.rho)
@@ -359,17 +325,15 @@ def _angular_layer(plan: TilePlan, layer: Layer, pairs: _Pairs, job: Job, scratc
     return pairs
 
 
-def _signed_gap(
-    plan: TilePlan, layer: Layer, drop: FloatArray, sign: FloatArray, job: Job, scratch: Scratch
-) -> FloatArray:
+def _signed_gap(layer: Layer, drop: FloatArray, sign: FloatArray, job: Job, scratch: Scratch) -> FloatArray:
     """1 - |rho'| and the new sign, for an odd kappa with a bias: both 1 - rho' and 1 + rho' are formed."""
     below, above = scratch.get("slope", drop.shape), drop
-    np.subtract(2.0 * plan.at_one, drop, out=below)
+    np.subtract(2.0 * layer.road.unit, drop, out=below)
     negative = sign < 0.0
     upper = np.where(negative, below, above)
     lower = np.where(negative, above, below)
     for tile, opposite in ((upper, False), (lower, True)):
-        layer.cosines.apply(tile, job, 1.0 / plan.at_one)
+        layer.cosines.apply(tile, job, 1.0 / layer.road.unit)
         _turn(layer, tile, job, opposite)
     np.copysign(1.0, lower - upper, out=sign)
     np.minimum(upper, lower, out=drop)
@@ -382,13 +346,14 @@ def evaluate_tile(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
     step = _angular_layer if plan.angular else _power_layer
     for layer in plan.layers:
         pairs = step(plan, layer, pairs, job, scratch)
-    value, slope = _read(plan, plan.ends, pairs, scratch)
-    if pairs.sign is not None and isinstance(plan.ends.tables[0], ThetaTable):
+    value, slope = _outputs(plan, pairs, scratch)
+    plan.final.read(pairs, job, value, slope, scratch)
+    if pairs.sign is not None and plan.final.folded:
         np.multiply(value, pairs.sign, out=value)
-    if plan.tangent:
+    if slope is not None:
         np.multiply(slope, pairs.ratio, out=slope)
-        if plan.gain != 1.0:
-            np.multiply(slope, plan.gain, out=slope)
+        if plan.final.gain != 1.0:
+            np.multiply(slope, plan.final.gain, out=slope)
         np.add(value, slope, out=value)
     plan.last.apply(value, job)
     if plan.offset:

@@ -1,7 +1,7 @@
 # Part of the runtime that kernelc copies, unchanged, into every module it generates.
 """T and Tdot at any two norms of a range, from Chebyshev tables in both norms and the angle.
 
-With n(s)^2 = E[sigma(s Z)^2] and z = 2 theta / pi - 1,
+With n(s)^2 = E[sigma(s Z)^2] and z(theta) = log((theta + grade) / (pi + grade - theta)), scaled to [-1, 1],
 
     T(s1, s2, theta) = n(s1) n(s2) sum_m T_m(z) P_m(s1, s2),
 
@@ -68,8 +68,9 @@ class TensorTable:
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class NormTables:
-    """Tables for standard deviations s in `norms`, ends included; x(s) = stretch log(s + shift) - offset.
+    """Tables for standard deviations s in `norms`, ends included.
 
+    x(s) = stretch log(s + shift) - offset, z(theta) = log((theta + grade) / (pi + grade - theta)) over its value at pi.
     `hermite[k]`: Chebyshev coefficients of a_k(s) / n(s). `aligned`: normalized T at theta = 0, as a layer of a
     tensor; None where there are no tables of T. `dual_dot`: normalized Tdot, None (with `slope_moment`) where it
     is refused. `dual`: normalized T, None where it is the integral of Tdot.
@@ -79,6 +80,7 @@ class NormTables:
     shift: float
     stretch: float
     offset: float
+    grade: float
     moment: MomentTable
     slope_moment: MomentTable | None
     hermite: tuple[tuple[float, ...], ...]
@@ -187,22 +189,31 @@ def _symmetric(rows: tuple[tuple[float, ...], ...], count: int) -> DoubleArray:
     return matrix
 
 
-def _integral(degrees: int) -> DoubleArray:
-    """(more, degrees): Chebyshev coefficients of f -> -pi/2 times the integral of f(y) cos(pi y / 2) over [0, z]."""
-    angles = np.pi * (np.arange(25) + 0.5) / 25
-    cosine: DoubleArray = np.cos(np.outer(np.arange(25), angles)) @ np.cos(0.5 * np.pi * np.cos(angles)) * (2.0 / 25)
-    cosine[0] *= 0.5
-    cosine[1::2] = 0.0
-    columns: list[DoubleArray] = []
-    for degree in range(degrees):
-        unit = np.zeros(degrees)
-        unit[degree] = -0.5 * np.pi
-        product = np.zeros(degrees + 25)
-        found: DoubleArray = np.polynomial.chebyshev.chebmul(unit[: degree + 1], cosine)
-        product[: found.size] = found
-        column: DoubleArray = np.polynomial.chebyshev.chebint(product, lbnd=0.0)
-        columns.append(column)
-    return np.array(columns).T
+def _angle_width(tables: NormTables) -> float:
+    """log((pi + grade) / grade): z is divided by it."""
+    return float(np.log((np.pi + tables.grade) / tables.grade))
+
+
+def _angle_variable(tables: NormTables, theta: DoubleArray) -> DoubleArray:
+    """z(theta)."""
+    z: DoubleArray = np.log((theta + tables.grade) / (np.pi + tables.grade - theta)) / _angle_width(tables)
+    return z
+
+
+def _integral(tables: NormTables, degrees: int) -> DoubleArray:
+    """(more, degrees): Chebyshev coefficients in z of f -> -int f(theta) sin(theta) dtheta from pi / 2 on.
+
+    f sin(theta) dtheta / dz is interpolated with so many points that this is exact to rounding.
+    """
+    count, width = degrees + 96, _angle_width(tables)
+    points = np.pi * (np.arange(count) + 0.5) / count
+    ratio = np.exp(width * np.cos(points))
+    span = np.pi + 2.0 * tables.grade
+    theta, slope = span * ratio / (1.0 + ratio) - tables.grade, span * width * ratio / (1.0 + ratio) ** 2
+    values = np.cos(np.outer(points, np.arange(degrees))) * (np.sin(theta) * slope)[:, None]
+    coefficients = (2.0 / count) * (np.cos(np.outer(np.arange(count), points)) @ values)
+    coefficients[0] *= 0.5
+    return np.asarray(-np.polynomial.chebyshev.chebint(coefficients, lbnd=0.0, axis=0), dtype=np.float64)
 
 
 def _layers(tables: NormTables, which: Literal["dual", "dual_dot"]) -> tuple[_Kind, _Parity, DoubleArray]:
@@ -217,7 +228,7 @@ def _layers(tables: NormTables, which: Literal["dual", "dual_dot"]) -> tuple[_Ki
     degrees = start + step * len(stack)
     full = np.zeros((degrees, count * count))
     full[start::step] = stack.reshape(len(stack), -1)
-    result = (_integral(degrees) @ full).reshape(-1, count, count)
+    result = (_integral(tables, degrees) @ full).reshape(-1, count, count)
     parity: _Parity = "none"
     if table.parity != "none":
         parity = "odd" if table.parity == "even" else "even"
@@ -341,9 +352,12 @@ def evaluate_tile(
     for first in range(0, rows, step):
         part = slice(first, min(first + step, rows))
         z = scratch.get("norm_z", theta[part].shape, _CHUNK)
-        np.multiply(theta[part], 2.0 / np.pi, out=z)
-        np.subtract(z, 1.0, out=z)
         twice = scratch.get("norm_twice", z.shape, _CHUNK)
+        np.subtract(np.pi + factors.tables.grade, theta[part], out=twice)
+        np.add(theta[part], factors.tables.grade, out=z)
+        np.divide(z, twice, out=z)
+        np.log(z, out=z)
+        np.multiply(z, 1.0 / _angle_width(factors.tables), out=z)
         if folded:
             np.multiply(z, z, out=twice)
             np.multiply(twice, 4.0, out=twice)
@@ -431,7 +445,7 @@ def evaluate_pairs(
     for start in range(0, theta.size, _PAIRS):
         part = slice(start, start + _PAIRS)
         series = _pair_series(tables, which, s1[part], s2[part])
-        z = 2.0 / np.pi * theta[part] - 1.0
+        z = _angle_variable(tables, theta[part])
         result[part] = np.polynomial.chebyshev.chebval(z, series.full(), tensor=False)
     return result
 
@@ -475,12 +489,16 @@ def _angle_gap(tables: NormTables, s1: DoubleArray, s2: DoubleArray, theta: Doub
     size = _root(tables.moment, s1, _variable(tables, s1)) * _root(tables.moment, s2, _variable(tables, s2))
     series: DoubleArray = _pair_series(tables, "dual" if tables.dual_dot is None else "dual_dot", s1, s2).full()
     if tables.dual_dot is None:
-        series, size = np.asarray(np.polynomial.chebyshev.chebder(series), dtype=np.float64), -0.5 * np.pi * size
+        series, size = np.asarray(np.polynomial.chebyshev.chebder(series), dtype=np.float64), -size
     else:
         size = np.divide(size, s1 * s2, out=np.zeros_like(size), where=s1 * s2 > 0.0)
     for node, weight in zip(_GAPS, _WEIGHTS, strict=True):
         angle = node * theta
-        value = np.polynomial.chebyshev.chebval(2.0 / np.pi * angle - 1.0, series, tensor=False)
-        total += weight * value if tables.dual_dot is None else weight * value * np.sin(angle)
+        value = weight * np.polynomial.chebyshev.chebval(_angle_variable(tables, angle), series, tensor=False)
+        if tables.dual_dot is None:
+            ends = 1.0 / (angle + tables.grade) + 1.0 / (np.pi + tables.grade - angle)
+            total += value * ends / _angle_width(tables)
+        else:
+            total += value * np.sin(angle)
     drop: DoubleArray = np.divide(theta * total, size, out=np.zeros_like(size), where=size != 0.0)
     return drop

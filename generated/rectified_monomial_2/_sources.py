@@ -7,26 +7,30 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from ._bundles import bundle
 from ._dual import VARIANCE_SLACK_ULPS
-from ._evaluation import KernelTables, Scratch, ThetaTable, evaluate, evaluate_theta, trimmed
+from ._evaluation import KernelTables, PowerTable, Scratch, Table, ThetaTable, evaluate, trimmed
 from ._inputs import DoubleArray
-from ._interpolation import ThetaFit, drop_of_values, drop_table, fit_theta
+from ._interpolation import ThetaFit, as_table, drop_of_values, drop_table, fit_theta, nodes, transform
 from ._lowrank import mixed_road
 from ._normroads import norm_road
 from ._norms import NormTables, evaluate_pairs, moments
 from ._pairs import ClosedPairs
-from ._roads import Road, TableRoad
+from ._roads import Central, Road, TableRoad
 
-#: One polynomial with more terms than this is replaced by panels for large matrices.
-_LONG = 40
-#: Entries from which the panels of a long table are worth making.
+#: Tables with more terms than this get shorter polynomials about most angles, for large matrices.
+_LONG = 16
+#: Entries from which those are worth making.
 _MANY_ENTRIES = 2**18
+#: The least angle they serve (a drop needs its relative error below), their samples and least width.
+_CENTRAL_LOW, _CENTRAL_NODES, _NARROW = 0.1, 40, 0.05
+#: They must be this much shorter.
+_SHORTER = 0.75
 #: What the last coefficients of a fit may be, relative to its value at theta = 0.
 _FIT = {np.dtype(np.float64): 2e-15, np.dtype(np.float32): 2e-9}
 
@@ -65,9 +69,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CompiledSource:
-    """The compiled tables: a homogeneous sigma, or rows whose every variance is the compiled one."""
+    """The compiled tables: a homogeneous sigma, or rows whose every variance is the compiled one.
+
+    `central`: most pairs are read off shorter polynomials in theta, made at call time.
+    """
 
     tables: KernelTables
+    central: bool
 
     @property
     def unit(self) -> float:
@@ -76,8 +84,8 @@ class CompiledSource:
 
     @property
     def exact(self) -> bool:
-        """The tables are used as they are."""
-        return True
+        """Whether the tables are used as they are, so that nothing but they needs theta."""
+        return not self.central
 
     def powers(self, scales: DoubleArray) -> DoubleArray:
         """(s / sqrt(q))^p."""
@@ -100,36 +108,17 @@ class CompiledSource:
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """Both tables together; long ones as panels, one of which is `bulk`."""
         dual = self.tables.kappa_dot if tangent else None
-        tables = (self.tables.kappa.direct, *(() if dual is None else (dual.direct,)))
-        large = left.scales.size * right.scales.size >= _MANY_ENTRIES
-        if large and self.tables.kappa_dot is not None and all(_is_long(table) for table in tables):
-            return self._panels(bulk, tangent, dtype)
         slope = () if dual is None else (trimmed(dual.direct, dtype),)
         direct, drop = trimmed(self.tables.kappa.direct, dtype), trimmed(self.tables.drop, dtype)
         together = isinstance(drop, ThetaTable)
-        return TableRoad(
+        road = TableRoad(
             unit=self.unit,
             gain=self.tables.variance,
             ends=bundle((direct, *slope), dtype),
             drops=bundle((drop, *slope) if together else (drop,), dtype),
             slope=bundle(slope, dtype) if slope and not together else None,
         )
-
-    def _panels(self, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
-        dual = self.tables.kappa_dot
-        assert dual is not None
-        direct = (self.tables.kappa.direct, dual.direct)
-
-        def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-            scratch, values = Scratch(theta.size, np.dtype(np.float64)), np.empty((2, theta.size))
-            for table, out in zip(direct, values, strict=True):
-                assert isinstance(table, ThetaTable)
-                evaluate_theta(table, theta, out, scratch)
-            return values, theta
-
-        tolerance = _FIT[dtype] * np.array([self.unit, dual.at_one])
-        fit = fit_theta(sample, tolerance, bulk)
-        return _table_road(fit, self.unit, self.tables.variance, self.tables.variance, tangent, dtype)
+        return _with_central(road, bulk, dtype) if self.central else road
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +174,7 @@ class ClosedSource:
             return np.array(values), _true_angles(common, theta)
 
         fit = fit_theta(sample, _FIT[dtype] * ends, bulk)
-        return _value_road(fit, dtype) if len(roads) == 1 else _table_road(fit, 1.0, 1.0, 1.0, tangent, dtype)
+        return _finished(fit, bulk, tangent and len(roads) == 2, len(roads) == 2, _entries(left, right), dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +220,7 @@ class NormSource:
             return norm_road(self.norms, not self.tables.breakpoints, one, other, tangent, dtype)
         compiled = math.sqrt(self.tables.variance)
         if abs(common - compiled) <= VARIANCE_SLACK_ULPS * float(np.finfo(dtype).eps) * compiled:
-            return self._compiled_road(bulk, tangent, dtype)
+            return self._compiled_road(bulk, tangent, _entries(left, right), dtype)
         scale = np.array([common])
         size = float(self.powers(scale)[0]) ** 2
         dotted = self.norms.dual_dot is not None
@@ -247,9 +236,9 @@ class NormSource:
 
         # the tables have more noise than the closed forms
         fit = fit_theta(sample, 100.0 * _FIT[dtype] * ends, bulk)
-        return _table_road(fit, 1.0, 1.0, 1.0, tangent, dtype) if dotted else _value_road(fit, dtype)
+        return _finished(fit, bulk, tangent, dotted, _entries(left, right), dtype)
 
-    def _compiled_road(self, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
+    def _compiled_road(self, bulk: tuple[float, float], tangent: bool, entries: int, dtype: np.dtype[Any]) -> Road:
         """The compiled tables, relative to kappa(1)."""
         kappa, dual = self.tables.kappa, self.tables.kappa_dot
         direct = (kappa.direct, *(() if dual is None else (dual.direct,)))
@@ -264,11 +253,44 @@ class NormSource:
 
         ends = np.array([1.0, 1.0 if dual is None else dual.at_one * factors[1]])
         fit = fit_theta(sample, _FIT[dtype] * ends, bulk)
-        return _value_road(fit, dtype) if dual is None else _table_road(fit, 1.0, 1.0, 1.0, tangent, dtype)
+        return _finished(fit, bulk, tangent, dual is not None, entries, dtype)
 
 
-def _is_long(table: object) -> bool:
-    return isinstance(table, ThetaTable) and len(table.rows) == 1 and len(table.rows[0]) > _LONG
+def wants_central(tables: KernelTables, tangent: bool, entries: int) -> bool:
+    """Whether the compiled tables are long, of one kind, and the matrix large."""
+    used = [tables.kappa.direct]
+    if tangent and tables.kappa_dot is not None:
+        used.append(tables.kappa_dot.direct)
+    kinds = {type(table) for table in used}
+    return entries >= _MANY_ENTRIES and len(kinds) == 1 and max(map(_length, used)) > _LONG
+
+
+def _length(table: Table) -> int:
+    return len(table.coefficients) if isinstance(table, PowerTable) else max(map(len, table.rows))
+
+
+def _with_central(road: TableRoad, bulk: tuple[float, float], dtype: np.dtype[Any]) -> TableRoad:
+    """`road` with short polynomials on the angles of `bulk`, where they are shorter than its tables."""
+    low, high = max(bulk[0], _CENTRAL_LOW), bulk[1]
+    if high - low < _NARROW:
+        return road
+    theta = nodes(low, high, _CENTRAL_NODES)
+    rho, scratch = np.cos(theta), Scratch(theta.size, theta.dtype)
+
+    def fitted(table: Table, change: float = 0.0) -> ThetaTable:
+        values = np.empty_like(theta)
+        evaluate(table, rho, theta, values, scratch)
+        if change:
+            values = change - values
+        return as_table((low, high), [transform(theta.size) @ values], dtype, rooted=False)
+
+    value, *slope = (fitted(table) for table in road.ends.tables)
+    first = road.drops.tables[0]
+    drop = fitted(first) if isinstance(first, ThetaTable) else fitted(road.ends.tables[0], road.unit)
+    longest = max(map(_length, (value, drop, *slope)))
+    if longest > _SHORTER * max(map(_length, road.ends.tables)):
+        return road
+    return replace(road, central=Central(low, high, bundle((value, *slope), dtype), bundle((drop, *slope), dtype)))
 
 
 def _true_angles(scale: float, theta: DoubleArray) -> DoubleArray:
@@ -280,15 +302,21 @@ def _true_angles(scale: float, theta: DoubleArray) -> DoubleArray:
     return angles
 
 
-def _table_road(
-    fit: ThetaFit, unit: float, gain: float, factor: float, tangent: bool, dtype: np.dtype[Any]
+def _entries(left: Side, right: Side) -> int:
+    return left.scales.size * right.scales.size
+
+
+def _finished(
+    fit: ThetaFit, bulk: tuple[float, float], tangent: bool, dotted: bool, entries: int, dtype: np.dtype[Any]
 ) -> TableRoad:
-    """Tables of a fit of (value, slope): the drop is the integral of factor sin(theta) slope."""
-    value, slope = fit.table(0, dtype), fit.table(1, dtype)
-    drop = drop_table(fit, factor, dtype)
-    if not tangent:
-        return TableRoad(unit, gain, bundle((value,), dtype), bundle((drop,), dtype), None)
-    return TableRoad(unit, gain, bundle((value, slope), dtype), bundle((drop, slope), dtype), None)
+    """The road of a fit of (tau, slope); `dotted` where it has the slope, whose integral is then the drop."""
+    if not dotted:
+        road = _value_road(fit, dtype)
+    else:
+        value, drop = fit.table(0, dtype), drop_table(fit, 1.0, dtype)
+        slope = (fit.table(1, dtype),) if tangent else ()
+        road = TableRoad(1.0, 1.0, bundle((value, *slope), dtype), bundle((drop, *slope), dtype), None)
+    return _with_central(road, bulk, dtype) if entries >= _MANY_ENTRIES else road
 
 
 def _value_road(fit: ThetaFit, dtype: np.dtype[Any]) -> TableRoad:

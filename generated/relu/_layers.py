@@ -3,10 +3,10 @@
 
 Every covariance is carried as s_i s_j rho_ij with rho_ii = 1 and one scale s_i a row, so that norms from
 1e-8 to 1e8 neither overflow nor underflow, and the diagonal never goes through a series. With
-alpha_i = w (s_i^2 / q)^(p/2) sqrt(kappa(1)), one layer maps (alpha_i, b) = s'_i (cos phi_i, sin phi_i) and
+R_i^2 = E[sigma(s_i Z)^2] and alpha_i = w R_i, one layer maps (alpha_i, b) = s'_i (cos phi_i, sin phi_i) and
 
-    rho' = cos phi_i cos phi_j kappa(rho) / kappa(1) + sin phi_i sin phi_j
-    1 - rho' = cos phi_i cos phi_j (kappa(1) - kappa(rho)) / kappa(1) + 2 sin((phi_i - phi_j) / 2)^2.
+    rho' = cos phi_i cos phi_j T / (R_i R_j) + sin phi_i sin phi_j
+    1 - rho' = cos phi_i cos phi_j (1 - T / (R_i R_j)) + 2 sin((phi_i - phi_j) / 2)^2.
 
 Part of every generated package, copied verbatim; it needs NumPy alone.
 """
@@ -20,16 +20,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._closed import ClosedDual
 from ._dual import is_constant, require_compiled_variance
 from ._evaluation import KernelTables
 from ._inputs import DoubleArray, FloatArray
+from ._sources import Source
 
 #: Beyond these the square of an entry leaves the range of float64.
 _SAFE_LOW, _SAFE_HIGH = 1e-140, 1e140
 
+#: Numbers in work at a time, so that no second copy of the inputs is made.
+_BLOCK = 2**18
+
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Inputs:
     """The inputs (n, d) as they came, read again where the angle of a pair is recomputed from their difference.
 
     Row i stands for 2^-e_i (x_i, b / w), `scale` = 2^-e_i: no digit of x is touched, and the length is
@@ -48,45 +53,93 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class RowState:
-    """The path of one set of rows through the layers, all of float64.
+class Network:
+    """What is asked for: `tangent` the NTK; `weight`, `bias`: w_std, b_std."""
 
-    `unit` (n, d or d + 1): the inputs with their bias as unit vectors, and `source` the inputs
-    themselves. `angles[l]` (n,): phi of hidden layer l + 1 for all but the last; `last` (n,):
-    w (s^2 / q)^(p/2) of the last hidden layer.
+    tangent: bool
+    depth: int
+    weight: float
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRows:
+    """One set of rows at one hidden layer, all (n,): s before it, R / sqrt(unit), the slope of a row with
+    itself times unit, and phi after it."""
+
+    scales: DoubleArray
+    powers: DoubleArray
+    slopes: DoubleArray
+    angles: DoubleArray
+
+
+@dataclass(frozen=True, slots=True)
+class RowPath:
+    """What the norms of one set of rows decide, all of float64 and (n,).
+
+    `layers`: the path through the hidden layers; `last`: w R / sqrt(unit) of the last of them; `shrink`: the
+    powers of two that bring (x, b / w) near length 1.
     """
 
-    unit: FloatArray
-    source: Source
-    angles: tuple[DoubleArray, ...]
+    layers: tuple[LayerRows, ...]
     last: DoubleArray
+    shrink: DoubleArray
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """One set of rows: `unit` (n, d or d + 1), the inputs with their bias as unit vectors; the inputs; their path."""
+
+    unit: FloatArray
+    inputs: Inputs
+    path: RowPath
+
+    @property
+    def layers(self) -> tuple[LayerRows, ...]:
+        """The path through the hidden layers."""
+        return self.path.layers
+
+    @property
+    def last(self) -> DoubleArray:
+        """w R / sqrt(unit) of the last hidden layer, (n,)."""
+        return self.path.last
 
 
 def row_norms(rows: FloatArray) -> DoubleArray:
     """Euclidean norm of each row in float64, without overflow or underflow."""
-    wide = rows.astype(np.float64, copy=False)
-    peak = np.abs(wide).max(axis=1)
-    inside = (peak == 0.0) | ((peak > _SAFE_LOW) & (peak < _SAFE_HIGH))
-    norms: DoubleArray = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    if not bool(inside.all()):
-        extreme = np.flatnonzero(~inside)
-        scaled = wide[extreme] / peak[extreme, None]
-        norms[extreme] = peak[extreme] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    norms = np.empty(len(rows))
+    block = max(1, _BLOCK // rows.shape[1])
+    for start in range(0, len(rows), block):
+        wide = rows[start : start + block].astype(np.float64, copy=False)
+        peak = np.abs(wide).max(axis=1)
+        inside = (peak == 0.0) | ((peak > _SAFE_LOW) & (peak < _SAFE_HIGH))
+        part = np.sqrt(np.einsum("ij,ij->i", wide, wide))
+        if not bool(inside.all()):
+            extreme = np.flatnonzero(~inside)
+            scaled = wide[extreme] / peak[extreme, None]
+            part[extreme] = peak[extreme] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+        norms[start : start + block] = part
     return norms
+
+
+def unit_factors(norms: DoubleArray, scales: DoubleArray, w_std: float) -> tuple[DoubleArray, DoubleArray]:
+    """peak and factor (n,) with w x / |(w x, b)| = x / peak * factor, no step of which overflows."""
+    share = np.divide(w_std * norms, scales, out=np.zeros_like(norms), where=scales > 0.0)
+    safe = np.where(norms > 0.0, norms, 1.0)
+    peak = np.where(safe < _SAFE_LOW, safe, 1.0)
+    return peak, share / (safe / peak)
 
 
 def _unit_rows(rows: FloatArray, norms: DoubleArray, scales: DoubleArray, w_std: float, b_std: float) -> FloatArray:
     """(w x, b) / |(w x, b)| for each row, in the dtype of `rows`; zero rows without a bias stay zero."""
     n, d = rows.shape
     unit = np.zeros((n, d + (b_std > 0.0)), dtype=rows.dtype)
-    factor = np.divide(w_std * norms, scales, out=np.zeros(n), where=scales > 0.0)
-    safe = np.where(norms > 0.0, norms, 1.0)
-    peak = np.ones(n) if float(safe.min()) > _SAFE_LOW else np.where(safe < _SAFE_LOW, safe, 1.0)
-    block = max(1, 2**18 // d)
+    peak, factor = unit_factors(norms, scales, w_std)
+    block = max(1, _BLOCK // d)
     for start in range(0, n, block):
         part = slice(start, start + block)
         wide = rows[part] / peak[part, None]
-        unit[part, :d] = wide * (factor[part] / (safe[part] / peak[part]))[:, None]
+        unit[part, :d] = wide * factor[part, None]
     if b_std > 0.0:
         unit[:, d] = b_std / scales
     return unit
@@ -96,17 +149,20 @@ def _refuse_other_norms(
     tables: KernelTables, name: str, norms: DoubleArray, w_std: float, b_std: float, dtype: np.dtype[Any]
 ) -> None:
     """Refuse rows whose variance in the first layer is not the compiled one, saying which and what to do."""
-    variances = (w_std * norms) ** 2 + b_std**2
+    with np.errstate(over="ignore", under="ignore"):
+        variances = (w_std * norms) ** 2 + b_std**2
     try:
         require_compiled_variance(tables, name, variances, dtype)
     except ValueError:
         row = int(np.abs(variances - tables.variance).argmax())
         room = tables.variance - b_std**2
         advice = f"recompile with --variance {float(variances[row])!r}"
-        if room > 0.0:
+        if room > 0.0 and w_std**2 > 0.0:
             advice = f"rescale the rows to squared norm {room / w_std**2!r}, or {advice}"
+        # a product: a power of a Python float raises where it overflows
+        square = float(norms[row]) * float(norms[row])
         raise ValueError(
-            f"{name}: row {row} has squared norm {float(norms[row]) ** 2!r}, so w_std^2 |x|^2 + b_std^2 = "
+            f"{name}: row {row} has squared norm {square!r}, so w_std^2 |x|^2 + b_std^2 = "
             f"{float(variances[row])!r}, but {tables.name} holds at variance {tables.variance!r} alone; {advice}"
         ) from None
 
@@ -125,55 +181,118 @@ def _refuse_other_depths(tables: KernelTables, w_std: float, b_std: float, dtype
         ) from None
 
 
-def row_state(
-    tables: KernelTables, name: str, rows: FloatArray, depth: int, w_std: float, b_std: float, dtype: np.dtype[Any]
-) -> RowState:
-    """Carry each row's variance exactly through `depth` hidden layers.
+def closed_range(closed: ClosedDual, dot: ClosedDual | None) -> tuple[float, float]:
+    """The variances at which T, and Tdot where it is given, hold in float64."""
+    low, high = closed.variances
+    if dot is not None:
+        low, high = max(low, dot.variances[0]), min(high, dot.variances[1])
+    return low, high
 
-    Raises:
-        ValueError: naming `name` or `depth`, where the tables do not hold at a variance that is met.
-    """
-    norms = row_norms(rows)
-    degree = tables.homogeneous_degree
-    if degree is None:
-        _refuse_other_norms(tables, name, norms, w_std, b_std, dtype)
+
+def _refuse_beyond(tables: KernelTables, name: str, what: str, scales: DoubleArray, reach: Reach) -> None:
+    """Refuse rows whose s lies outside what the evaluation serves, naming the row, the range and what widens it."""
+    outside = (scales < reach.low) | (scales > reach.high)
+    if reach.zero:
+        outside &= scales != 0.0
+    if not bool(outside.any()):
+        return
+    row = int(outside.argmax())
+    raise ValueError(
+        f"{name}: row {row} has {what} {float(scales[row])!r}, but {tables.name} holds for norms from {reach.low!r} "
+        f"to {reach.high!r}; {reach.advice}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The scales s = sqrt(variance) that an evaluation serves; `zero`: also s = 0."""
+
+    low: float
+    high: float
+    zero: bool
+    advice: str
+
+
+def compiled_variance_serves(
+    tables: KernelTables, scales: DoubleArray, depth: int, w_std: float, b_std: float, dtype: np.dtype[Any]
+) -> bool:
+    """Whether every variance that is met is the compiled one."""
+    try:
+        require_compiled_variance(tables, "x1", scales * scales, dtype)
         if depth > 1:
             _refuse_other_depths(tables, w_std, b_std, dtype)
-    power = 0.0 if degree is None else degree
+    except ValueError:
+        return False
+    return True
+
+
+def refuse_other_variances(
+    tables: KernelTables, name: str, norms: DoubleArray, depth: int, w_std: float, b_std: float, dtype: np.dtype[Any]
+) -> None:
+    """Refuse what the compiled tables do not serve.
+
+    Raises:
+        ValueError: naming `name` or depth, with the numbers that would do.
+    """
+    _refuse_other_norms(tables, name, norms, w_std, b_std, dtype)
+    if depth > 1:
+        _refuse_other_depths(tables, w_std, b_std, dtype)
+
+
+def row_path(
+    tables: KernelTables, source: Source, reach: Reach | None, network: Network, name: str, norms: DoubleArray
+) -> RowPath:
+    """Carry each row's variance exactly through the hidden layers.
+
+    Raises:
+        ValueError: naming `name` or `depth`, where a variance is met that `source` does not serve.
+    """
+    w_std, b_std = network.weight, network.bias
     scales = np.hypot(w_std * norms, b_std)
-    if degree == 0.0 and not bool(scales.all()) and not is_constant(tables):
+    if tables.homogeneous_degree == 0.0 and not bool(scales.all()) and not is_constant(tables):
         raise ValueError(
             f"{name}: row {int(scales.argmin())} is zero, where {tables.name} depends on sigma(0), which was not "
             "compiled; drop zero rows or give b_std > 0"
         )
-    unit = _unit_rows(rows.astype(dtype, copy=False), norms, scales, w_std, b_std)
-    angles: list[DoubleArray] = []
-    with np.errstate(over="ignore", under="ignore"):
-        last = w_std * (scales / math.sqrt(tables.variance)) ** power
-        for _ in range(depth - 1):
-            alpha = last * math.sqrt(tables.kappa.at_one)
-            angles.append(np.arctan2(b_std, alpha) if b_std > 0.0 else np.zeros_like(alpha))
-            last = w_std * (np.hypot(alpha, b_std) / math.sqrt(tables.variance)) ** power
     exponents = np.frexp(np.where(scales > 0.0, scales / w_std, 1.0))[1]
-    source = Source(rows, np.ldexp(1.0, -exponents), b_std / w_std)
-    return RowState(unit, source, tuple(angles), last)
+    layers: list[LayerRows] = []
+    with np.errstate(over="ignore", under="ignore"):
+        for index in range(network.depth):
+            if reach is not None:
+                what = (
+                    "norm sqrt(w_std^2 |x|^2 + b_std^2) =" if index == 0 else f"norm (before hidden layer {index + 1})"
+                )
+                _refuse_beyond(tables, name if index == 0 else "depth", what, scales, reach)
+            powers = source.powers(scales)
+            alpha = w_std * powers * math.sqrt(source.unit)
+            angles = np.arctan2(b_std, alpha) if b_std > 0.0 else np.zeros_like(alpha)
+            slopes = source.slopes(scales) if network.tangent else np.zeros_like(scales)
+            layers.append(LayerRows(scales, powers, slopes, angles))
+            scales = np.hypot(alpha, b_std)
+    # subnormal rows are scaled as far as a double can: their lengths are then below 1, and no less exact
+    shrink = np.ldexp(1.0, np.minimum(-exponents, 1023))
+    return RowPath(tuple(layers), w_std * layers[-1].powers, shrink)
+
+
+def row_state(path: RowPath, network: Network, norms: DoubleArray, rows: FloatArray, dtype: np.dtype[Any]) -> RowState:
+    """The rows as unit vectors beside their path."""
+    unit = _unit_rows(rows.astype(dtype, copy=False), norms, path.layers[0].scales, network.weight, network.bias)
+    return RowState(unit, Inputs(rows, path.shrink, network.bias / network.weight), path)
 
 
 def diagonal(
-    tables: KernelTables, name: str, state: RowState, b_std: float, slope_at_one: float | None, dtype: np.dtype[Any]
+    tables: KernelTables, source: Source, name: str, path: RowPath, b_std: float, dtype: np.dtype[Any]
 ) -> DoubleArray:
-    """K_L(x, x), or Theta_L(x, x) where kappa_dot(1) is given, of each row, from the moments alone.
+    """K_L(x, x), or Theta_L(x, x) where the slopes are carried, of each row, from the moments alone.
 
     Raises:
         ValueError: naming `name`, where one leaves the range of `dtype` (no other entry is larger).
     """
-    at_one = tables.kappa.at_one
-    gain = 0.0 if slope_at_one is None else tables.variance * slope_at_one
-    ratio = np.ones_like(state.last)
+    ratio = np.ones_like(path.last)
     with np.errstate(all="ignore"):
-        for angle in state.angles:
-            ratio = 1.0 + np.cos(angle) ** 2 * (gain / at_one) * ratio
-        values: DoubleArray = state.last**2 * (at_one + gain * ratio) + b_std**2
+        for layer in path.layers[:-1]:
+            ratio = 1.0 + np.cos(layer.angles) ** 2 * (layer.slopes / source.unit) * ratio
+        values: DoubleArray = path.last**2 * (source.unit + path.layers[-1].slopes * ratio) + b_std**2
     largest = float(np.finfo(dtype).max)
     if not bool((values <= largest).all()):
         row = int(np.flatnonzero(~(values <= largest))[0])

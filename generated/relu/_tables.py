@@ -248,4 +248,7 @@ TABLES = KernelTables(
     drop=DROP,
     kappa_dot=KAPPA_DOT,
     derivative_refused=None,
+    breakpoints=(
+        0.0,
+    ),
 )

@@ -34,6 +34,8 @@ FRONT_COLUMNS, FRONT_BUCKETS = 8192, 4096
 _LAST_EXACT = 3
 #: Designs with a predicted error within this factor of the least are equals: the cheapest is taken.
 _NEAR = 1.03
+#: Where the error has risen above this multiple of the least, more degrees are not tried.
+_RISING = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +114,18 @@ class ZonalPlanner:
     def best(self, features: int, pairs: Pairs) -> ZonalDesign:
         """The design with the fewest degrees of those whose predicted error is within 3% of the least."""
         found: list[tuple[float, ZonalDesign]] = []
+        least, rising = math.inf, -1
         for design in self.designs(features):
             directions = self.directions(design, features)
-            if directions or not sum(design.channels(self.factors)):
-                found.append((self.errors(design, pairs).relative(directions), design))
+            if rising == design.exact or not (directions or not sum(design.channels(self.factors))):
+                continue
+            error = self.errors(design, pairs).relative(directions)
+            found.append((error, design))
+            least = min(least, error)
+            if error > _RISING * least and design.top > design.exact + 8:
+                rising = design.exact
         if not found:
             raise ValueError(f"features: {features} are too few for {self.series.name}; take at least 3")
-        least = min(error for error, _ in found)
         return min((design for error, design in found if error <= least * _NEAR), key=lambda design: design.top)
 
 

@@ -66,7 +66,7 @@ class KernelTables:
     `homogeneous_degree` p: T(q11, q12, q22) = (sqrt(q11 q22) / q)^p kappa(rho) at every variance; None:
     the tables hold at q alone. `drop` evaluates kappa(1) - kappa(rho) with a small *relative* error as
     rho -> 1: a ThetaTable gives it directly, a PowerTable gives it divided by 1 - rho. `kappa_dot` is
-    None exactly where `derivative_refused` tells why.
+    None exactly where `derivative_refused` tells why. `breakpoints`: where sigma is not analytic.
     """
 
     name: str
@@ -77,6 +77,7 @@ class KernelTables:
     drop: Table
     kappa_dot: DualTables | None
     derivative_refused: str | None
+    breakpoints: tuple[float, ...] = ()
 
 
 def derivative(tables: KernelTables) -> DualTables:
@@ -122,9 +123,9 @@ class Scratch:
 
     def get(self, name: str, shape: tuple[int, ...], size: int | None = None) -> FloatArray:
         """A contiguous array of `shape` (at most `size` entries), the same memory for the same name."""
-        if name not in self._buffers:
-            self._buffers[name] = np.empty(self._size if size is None else size, self._dtype)
         length = math.prod(shape)
+        if name not in self._buffers or self._buffers[name].size < length:
+            self._buffers[name] = np.empty(max(length, self._size if size is None else size), self._dtype)
         return self._buffers[name][:length].reshape(shape)
 
 
@@ -235,14 +236,29 @@ def _blockwise(rho: FloatArray, block: Callable[[FloatArray, FloatArray, Scratch
     return result.reshape(rho.shape)[()]
 
 
+def _correlations(dual: DualTables, name: str, rho: npt.ArrayLike) -> FloatArray:
+    """`rho` as correlations, in a dtype that holds every value of the kernel: |kappa| <= kappa(1).
+
+    Raises:
+        ValueError: naming `name`, see `as_correlation`; also where the kernel leaves the range of float32.
+    """
+    checked = as_correlation(name, rho)
+    # an eighth: sums on the way are a little larger than their result
+    if dual.at_one > float(np.finfo(checked.dtype).max) / 8:
+        raise ValueError(
+            f"{name}: the kernel reaches {dual.at_one!r}, which {checked.dtype} does not hold; pass float64"
+        )
+    return checked
+
+
 def evaluate_direct(dual: DualTables, name: str, rho: npt.ArrayLike) -> Any:
     """The dual kernel at `rho` by its best evaluation, exact at rho = 1 and rho = -1.
 
     Raises:
-        ValueError: naming `name`, see `as_correlation`.
+        ValueError: naming `name`, see `_correlations`.
     """
 
-    checked = as_correlation(name, rho)
+    checked = _correlations(dual, name, rho)
     table = trimmed(dual.direct, checked.dtype)
 
     def block(part: FloatArray, out: FloatArray, scratch: Scratch) -> None:
@@ -261,13 +277,13 @@ def evaluate_series(dual: DualTables, name: str, rho: npt.ArrayLike) -> Any:
     """The truncated power series at `rho`, the one that the certificate bounds.
 
     Raises:
-        ValueError: naming `name`, see `as_correlation`.
+        ValueError: naming `name`, see `_correlations`.
     """
 
     def block(part: FloatArray, out: FloatArray, scratch: Scratch) -> None:
         evaluate_power(dual.series, part, out, scratch)
 
-    return _blockwise(as_correlation(name, rho), block)
+    return _blockwise(_correlations(dual, name, rho), block)
 
 
 def full_coefficients(table: PowerTable, length: int) -> npt.NDArray[np.float64]:

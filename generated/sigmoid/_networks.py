@@ -19,11 +19,13 @@ from typing import Any, Literal, SupportsFloat, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from ._bundles import bundle
-from ._evaluation import KernelTables, Scratch, ThetaTable, derivative, trimmed
-from ._inputs import FloatArray, as_depth, as_rows, as_scale
-from ._layers import RowState, diagonal, row_state
-from ._tiles import TILE_COLUMNS, TILE_ROWS, Job, TilePlan, bind_layers, evaluate_tile, pad_rows
+from ._evaluation import KernelTables, Scratch
+from ._inputs import FloatArray, as_depth, as_output, as_rows, as_scale
+from ._layers import Network
+from ._norms import NormTables
+from ._plans import Closed, Rows, make_plan
+from ._roads import Job
+from ._tiles import TILE_COLUMNS, TILE_ROWS, TilePlan, evaluate_tile
 
 #: Below this many entries threads cost more than they bring.
 _THREAD_ENTRIES = 4 * TILE_ROWS * TILE_COLUMNS
@@ -69,13 +71,44 @@ def _workers(jobs: int, entries: int) -> int:
     return max(1, min(cores, jobs))
 
 
-def _run(plan: TilePlan, jobs: list[Job], output: _Output) -> None:
-    """Work off all tiles, each worker with its own scratch memory."""
+def _sizes(jobs: list[Job]) -> int:
+    """The entries of all tiles."""
+    return sum((bottom - top) * (right - left) for top, bottom, left, right in jobs)
+
+
+class _Report:
+    """Calls `progress` with the fraction done, at most about 100 times, from whichever thread called `done` last."""
+
+    def __init__(self, progress: Callable[[float], object], total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._finished = 0
+        self._told = 0
+
+    def done(self, entries: int) -> None:
+        """Add finished entries; tell where another hundredth is reached."""
+        self._finished += entries
+        hundredths = 100 * self._finished // self._total
+        if hundredths > self._told:
+            self._told = hundredths
+            self._progress(self._finished / self._total)
+
+
+def _drain(queue: SimpleQueue[Any]) -> None:
+    while not queue.empty():
+        try:
+            queue.get_nowait()
+        except Empty:
+            return
+
+
+def _run(plan: TilePlan, jobs: list[Job], output: _Output, report: _Report | None) -> None:
+    """Work off all tiles, each worker with its own scratch memory; progress is told from the calling thread."""
     queue: SimpleQueue[Job] = SimpleQueue()
     for job in jobs:
         queue.put(job)
 
-    def work(_: int) -> None:
+    def work(finished: Callable[[int], None] | None) -> None:
         scratch = Scratch(TILE_ROWS * TILE_COLUMNS, plan.left.dtype)
         with np.errstate(all="ignore"):
             while True:
@@ -84,95 +117,79 @@ def _run(plan: TilePlan, jobs: list[Job], output: _Output) -> None:
                 except Empty:
                     return
                 output.store(job, evaluate_tile(plan, job, scratch))
+                if finished is not None:
+                    finished(_sizes([job]))
 
     workers = _workers(len(jobs), output.matrix.size)
     if workers == 1:
-        work(0)
+        work(None if report is None else report.done)
         return
+    finished: SimpleQueue[int] = SimpleQueue()
+
+    def work_in_thread(_: int) -> None:
+        try:
+            work(finished.put)
+        finally:
+            finished.put(-1)
+
     with ThreadPoolExecutor(workers) as pool:
         try:
-            list(pool.map(work, range(workers)))
+            futures = [pool.submit(work_in_thread, index) for index in range(workers)]
+            running = workers
+            while running:
+                entries = finished.get()
+                if entries < 0:
+                    running -= 1
+                elif report is not None:
+                    report.done(entries)
+            for future in futures:
+                future.result()
         except BaseException:
             # an interrupt must not wait for the tiles that nobody wants any more
-            while not queue.empty():
-                try:
-                    queue.get_nowait()
-                except Empty:
-                    break
+            _drain(queue)
             raise
 
 
 def kernel_matrix(
     tables: KernelTables,
+    closed: Closed | None,
+    norms: NormTables | None,
     kernel: Literal["nngp", "ntk"],
     x1: npt.ArrayLike,
     x2: npt.ArrayLike | None,
-    depth: SupportsIndex,
-    w_std: SupportsFloat,
-    b_std: SupportsFloat,
+    settings: tuple[SupportsIndex, SupportsFloat, SupportsFloat],
+    out: FloatArray | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Any:
     """The (n1, n2) NNGP or NTK matrix of x1 (n1, d) against x2 (n2, d), or x1 against itself.
 
     float32 where both inputs are, float64 otherwise; exactly symmetric where x2 is None or x1 itself,
-    with the diagonal from the exact moments.
+    with the diagonal from the exact moments. `settings`: depth, w_std, b_std.
 
     Raises:
         RefusedError: for the NTK of an activation whose derivative is not square integrable.
-        ValueError: naming the argument, for what is no valid input or not covered by the tables.
+        ValueError: naming the argument, for what is no valid input or not covered by what was compiled.
     """
-    slope = derivative(tables) if kernel == "ntk" else None
     symmetric = x2 is None or x2 is x1
-    first = as_rows("x1", x1)
-    second = first if x2 is None or x2 is x1 else as_rows("x2", x2)
-    if first.shape[1] != second.shape[1]:
-        raise ValueError(f"x2: expected {first.shape[1]} columns as in x1, got {second.shape[1]}")
-    layers, weight = as_depth("depth", depth), as_scale("w_std", w_std, zero=False)
-    bias = as_scale("b_std", b_std, zero=True)
-    dtype = np.result_type(first, second)
-    left = row_state(tables, "x1", first, layers, weight, bias, dtype)
-    right = left if symmetric else row_state(tables, "x2", second, layers, weight, bias, dtype)
-    at_one = None if slope is None else slope.at_one
-    moments = diagonal(tables, "x1", left, bias, at_one, dtype)
-    if not symmetric:
-        diagonal(tables, "x2", right, bias, at_one, dtype)
-    plan = _plan(tables, kernel, left, right, bias, dtype)
-    output = _Output(np.empty((len(first), len(second)), dtype), symmetric)
-    _run(plan, _jobs(len(first), len(second), symmetric), output)
-    if symmetric:
-        np.fill_diagonal(output.matrix, moments)
-    return output.matrix
-
-
-def _plan(
-    tables: KernelTables,
-    kernel: Literal["nngp", "ntk"],
-    left: RowState,
-    right: RowState,
-    b_std: float,
-    dtype: np.dtype[Any],
-) -> TilePlan:
-    """All that the tiles share."""
-    dual = tables.kappa_dot if kernel == "ntk" else None
-    slope = () if dual is None else (trimmed(dual.direct, dtype),)
-    direct, drop = trimmed(tables.kappa.direct, dtype), trimmed(tables.drop, dtype)
-    angular = any(isinstance(table, ThetaTable) for table in (direct, *slope))
-    together = isinstance(drop, ThetaTable)
-    layers, last = bind_layers(left, right, dtype)
-    padded = pad_rows(left.unit)
-    return TilePlan(
-        ends=bundle((direct, *slope), dtype),
-        drops=bundle((drop, *slope) if together else (drop,), dtype),
-        slope=bundle(slope, dtype) if slope and not together else None,
-        tangent=bool(slope),
-        at_one=tables.kappa.at_one,
-        gain=tables.variance,
-        angular=angular,
-        parity=tables.parity if angular and layers else "none",
-        left=padded,
-        right=padded if right is left else pad_rows(right.unit),
-        left_source=left.source,
-        right_source=right.source,
-        layers=layers,
-        last=last,
-        offset=b_std**2,
+    first = Rows("x1", as_rows("x1", x1))
+    second = first if x2 is None or x2 is x1 else Rows("x2", as_rows("x2", x2))
+    columns = first.values.shape[1]
+    if columns != second.values.shape[1]:
+        raise ValueError(f"x2: expected {columns} columns as in x1, got {second.values.shape[1]}")
+    network = Network(
+        kernel == "ntk",
+        as_depth("depth", settings[0]),
+        as_scale("w_std", settings[1], zero=False),
+        as_scale("b_std", settings[2], zero=True),
     )
+    dtype = np.result_type(first.values, second.values)
+    shape = (len(first.values), len(second.values))
+    matrix = np.empty(shape, dtype) if out is None else as_output(out, shape, dtype, (first.values, second.values))
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress: expected a function of the fraction done, got {progress!r}")
+    plan, moments = make_plan(tables, closed, norms, network, first, second, dtype)
+    jobs = _jobs(*shape, symmetric)
+    _run(plan, jobs, _Output(matrix, symmetric), None if progress is None else _Report(progress, _sizes(jobs)))
+    if symmetric:
+        np.fill_diagonal(matrix, moments)
+    return matrix

@@ -265,4 +265,5 @@ TABLES = KernelTables(
     drop=DROP,
     kappa_dot=KAPPA_DOT,
     derivative_refused=None,
+    breakpoints=(),
 )

@@ -24,6 +24,8 @@ _MAX_PANELS, _MIN_WIDTH = 48, 1e-7
 #: (1 + sqrt(2))^k / 2 is about the sum of |monomial coefficients| of T_k; Horner's rule is used where
 #: that makes the coefficients no larger than this many times the Chebyshev ones.
 _BASIS_GROWTH, HORNER_GROWTH = 1.0 + math.sqrt(2.0), 8.0
+#: What dropped coefficients may add up to, relative to all: above the noise of samples in float64.
+_SLACK = {np.dtype(np.float64): 3e-15, np.dtype(np.float32): 7.5e-9}
 #: Nodes and weights of Gauss and Legendre on [-1, 1], for integrals over an angle.
 _GAUSS = np.polynomial.legendre.leggauss(12)
 
@@ -92,7 +94,7 @@ class ThetaFit:
 
 def as_table(edges: tuple[float, ...], rows: list[DoubleArray], dtype: np.dtype[Any], *, rooted: bool) -> ThetaTable:
     """Chebyshev rows as a table in the cheaper basis that is safe."""
-    slack = float(np.finfo(dtype).eps) / 16
+    slack = _SLACK[dtype]
     short = [row[: kept(np.abs(row), slack * float(np.abs(row).sum()))] for row in rows]
     safe = all(monomial_is_safe(np.abs(row)) for row in short)
     chosen = [to_monomial(row) for row in short] if safe else short

@@ -6,7 +6,7 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ._closed import ClosedDual, evaluate_closed, evaluate_homogeneous
 from ._evaluation import KernelTables, derivative, evaluate_direct
 from ._inputs import DoubleArray, FloatArray, as_floats
+from ._norms import NormTables, evaluate_pairs, serves
 
 #: How far, in spacings of the dtype, a variance may lie from the compiled one and still be taken for it:
 #: the rounding of a row scaled to that norm. What it adds to the relative error is of this size too.
@@ -115,6 +116,41 @@ def _by_closed_form(
     return evaluate_closed(closed, first, cross, second)
 
 
+def _by_norms(
+    tables: KernelTables,
+    norms: NormTables,
+    which: Literal["dual", "dual_dot"],
+    covariance: tuple[DoubleArray, DoubleArray, DoubleArray],
+    dtype: np.dtype[Any],
+) -> DoubleArray:
+    """T or Tdot by its tables for a range of norms; where all variances are the compiled one, kappa is the better road.
+
+    Raises:
+        ValueError: naming the argument, outside the range.
+    """
+    first, cross, second = covariance
+    sides = []
+    for name, variances in (("q11", first), ("q22", second)):
+        s = np.sqrt(variances)
+        low, high = norms.norms
+        outside = (s < low) | (s > high)
+        if bool(outside.any()):
+            worst = float(variances[outside][0])
+            raise ValueError(
+                f"{name}: {tables.name} is tabulated for variances from {low**2!r} to {high**2!r}, "
+                f"got {worst!r}; recompile with a wider --norms LOW,HIGH (a norm is the square root of a variance)"
+            )
+        sides.append(s.reshape(-1))
+    theta = np.arccos(_correlation(first, cross, second, dtype)).reshape(-1)
+    return evaluate_pairs(norms, which, sides[0], sides[1], theta).reshape(cross.shape)
+
+
+def _is_compiled_variance(tables: KernelTables, *variances: DoubleArray) -> bool:
+    """Whether every variance is the compiled one up to the rounding of a row scaled to it."""
+    slack = VARIANCE_SLACK_ULPS * float(np.finfo(np.float64).eps) * tables.variance
+    return all(bool(np.all(np.abs(q - tables.variance) <= slack)) for q in variances)
+
+
 def _require_range(tables: KernelTables, name: str, variances: DoubleArray, closed: ClosedDual) -> None:
     """Refuse variances at which the closed form does not hold in float64."""
     low, high = closed.variances
@@ -129,7 +165,12 @@ def _require_range(tables: KernelTables, name: str, variances: DoubleArray, clos
 
 
 def evaluate_dual(
-    tables: KernelTables, closed: ClosedDual | None, q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike
+    tables: KernelTables,
+    closed: ClosedDual | None,
+    norms: NormTables | None,
+    q11: npt.ArrayLike,
+    q12: npt.ArrayLike,
+    q22: npt.ArrayLike,
 ) -> Any:
     """T(q11, q12, q22) = E[sigma(u) sigma(v)], elementwise over broadcast arguments.
 
@@ -139,6 +180,8 @@ def evaluate_dual(
     first, cross, second, dtype = _broadcast(q11, q12, q22)
     if closed is not None:
         return _finish("dual", _by_closed_form(tables, closed, 0, (first, cross, second), dtype), dtype)
+    if norms is not None and serves(norms) and not _is_compiled_variance(tables, first, second):
+        return _finish("dual", _by_norms(tables, norms, "dual", (first, cross, second), dtype), dtype)
     degree = tables.homogeneous_degree
     if degree is None:
         require_compiled_variance(tables, "q11", first, dtype)
@@ -154,7 +197,12 @@ def evaluate_dual(
 
 
 def evaluate_dual_dot(
-    tables: KernelTables, closed: ClosedDual | None, q11: npt.ArrayLike, q12: npt.ArrayLike, q22: npt.ArrayLike
+    tables: KernelTables,
+    closed: ClosedDual | None,
+    norms: NormTables | None,
+    q11: npt.ArrayLike,
+    q12: npt.ArrayLike,
+    q22: npt.ArrayLike,
 ) -> Any:
     """Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)] = dT/dq12, elementwise over broadcast arguments.
 
@@ -169,6 +217,8 @@ def evaluate_dual_dot(
     first, cross, second, dtype = _broadcast(q11, q12, q22)
     if closed is not None:
         return _finish("dual_dot", _by_closed_form(tables, closed, 1, (first, cross, second), dtype), dtype)
+    if norms is not None and serves(norms) and not _is_compiled_variance(tables, first, second):
+        return _finish("dual_dot", _by_norms(tables, norms, "dual_dot", (first, cross, second), dtype), dtype)
     degree = tables.homogeneous_degree
     if degree is None:
         require_compiled_variance(tables, "q11", first, dtype)

@@ -293,4 +293,5 @@ TABLES = KernelTables(
     drop=DROP,
     kappa_dot=KAPPA_DOT,
     derivative_refused=None,
+    breakpoints=(),
 )

@@ -1,0 +1,188 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
+"""Chebyshev interpolation at call time: where rows have norms that no compiled table was made for.
+
+Part of every generated package, copied verbatim; it needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._evaluation import ThetaTable
+from ._inputs import DoubleArray
+
+#: Samples of one polynomial over all angles, and of one panel.
+_WHOLE, _PANEL = 48, 28
+#: No more panels than this, and none narrower: what is left over is then as good as its samples.
+_MAX_PANELS, _MIN_WIDTH = 48, 1e-7
+#: (1 + sqrt(2))^k / 2 is about the sum of |monomial coefficients| of T_k; Horner's rule is used where
+#: that makes the coefficients no larger than this many times the Chebyshev ones.
+_BASIS_GROWTH, HORNER_GROWTH = 1.0 + math.sqrt(2.0), 8.0
+#: What dropped coefficients may add up to, relative to all: above the noise of samples in float64.
+_SLACK = {np.dtype(np.float64): 3e-15, np.dtype(np.float32): 7.5e-9}
+#: Nodes and weights of Gauss and Legendre on [-1, 1], for integrals over an angle.
+_GAUSS = np.polynomial.legendre.leggauss(12)
+
+#: theta (k,) -> the values of two functions of theta, (2, k), and the angles that they truly belong to.
+Sampler = Callable[[DoubleArray], tuple[DoubleArray, DoubleArray]]
+
+
+def nodes(low: float, high: float, count: int) -> DoubleArray:
+    """The `count` Chebyshev points of the first kind on [low, high], descending; no digit is lost near low = 0."""
+    half = np.pi * (np.arange(count) + 0.5) / (2 * count)
+    points: DoubleArray = low + (high - low) * np.cos(half) ** 2
+    return points
+
+
+def transform(count: int) -> DoubleArray:
+    """The matrix from values at `nodes` to Chebyshev coefficients, (count, count)."""
+    order = np.arange(count)
+    matrix: DoubleArray = np.cos(np.outer(order, np.pi * (order + 0.5) / count)) * (2.0 / count)
+    matrix[0] *= 0.5
+    return matrix
+
+
+def basis(low: float, high: float, points: DoubleArray, count: int) -> DoubleArray:
+    """T_0 .. T_{count - 1} at `points` of [low, high], (len(points), count)."""
+    span = high - low
+    local = np.clip((2.0 * points - low - high) / span, -1.0, 1.0) if span > 0.0 else np.zeros_like(points)
+    values: DoubleArray = np.asarray(np.polynomial.chebyshev.chebvander(local, count - 1), dtype=np.float64)
+    return values
+
+
+def kept(sizes: DoubleArray, tolerance: float) -> int:
+    """How many terms are needed where those dropped, of these sizes, may add up to `tolerance`."""
+    tail = np.cumsum(sizes[::-1])[::-1]
+    return max(1, int(np.count_nonzero(tail > tolerance)))
+
+
+def to_monomial(coefficients: DoubleArray) -> DoubleArray:
+    """Chebyshev coefficients along the first axis as coefficients of powers."""
+    count = len(coefficients)
+    matrix = np.eye(count)
+    for degree in range(2, count):
+        # T_k = 2 z T_{k-1} - T_{k-2}
+        matrix[1:, degree] = 2.0 * matrix[:-1, degree - 1]
+        matrix[:, degree] -= matrix[:, degree - 2]
+    result: DoubleArray = np.tensordot(matrix, coefficients, 1)
+    return result
+
+
+def monomial_is_safe(sizes: DoubleArray) -> bool:
+    """Whether Horner's rule loses no more than Clenshaw's recurrence for coefficients of these sizes."""
+    growth = float(np.sum(sizes * _BASIS_GROWTH ** np.arange(len(sizes))))
+    return growth <= 2.0 * HORNER_GROWTH * float(np.sum(sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class ThetaFit:
+    """f, g and their common panels: rows[i] (2, k) are Chebyshev coefficients on [edges[i], edges[i + 1]]."""
+
+    edges: tuple[float, ...]
+    rows: tuple[DoubleArray, ...]
+
+    def table(self, which: int, dtype: np.dtype[Any]) -> ThetaTable:
+        """f (0) or g (1) as the tiles evaluate it."""
+        return as_table(self.edges, [row[which] for row in self.rows], dtype, rooted=False)
+
+
+def as_table(edges: tuple[float, ...], rows: list[DoubleArray], dtype: np.dtype[Any], *, rooted: bool) -> ThetaTable:
+    """Chebyshev rows as a table in the cheaper basis that is safe."""
+    slack = _SLACK[dtype]
+    short = [row[: kept(np.abs(row), slack * float(np.abs(row).sum()))] for row in rows]
+    safe = all(monomial_is_safe(np.abs(row)) for row in short)
+    chosen = [to_monomial(row) for row in short] if safe else short
+    literals = tuple(tuple(float(value) for value in row) for row in chosen)
+    return ThetaTable(edges, literals, "monomial" if safe else "chebyshev", rooted)
+
+
+def _sampled(sample: Sampler, low: float, high: float, count: int) -> DoubleArray:
+    """Chebyshev coefficients (2, count); samples that belong to a neighbouring angle are moved by the slope."""
+    wanted = nodes(low, high, count)
+    values, true = sample(wanted)
+    matrix = transform(count)
+    rows: DoubleArray = values @ matrix.T
+    shift = wanted - true
+    if bool(shift.any()):
+        local = (2.0 * wanted - low - high) / (high - low)
+        slopes = [np.polynomial.chebyshev.chebval(local, np.polynomial.chebyshev.chebder(row)) for row in rows]
+        rows = (values + np.array(slopes) * (2.0 / (high - low)) * shift) @ matrix.T
+    return rows
+
+
+def fit_theta(sample: Sampler, tolerance: DoubleArray, bulk: tuple[float, float]) -> ThetaFit:
+    """Both functions on [0, pi]: one polynomial where that converges, else panels, one of them `bulk`.
+
+    `tolerance` (2,): what the last coefficients may still be. Panels are halved, towards the ends by
+    more, until they converge.
+    """
+    whole = _sampled(sample, 0.0, np.pi, _WHOLE)
+    if _converged(whole, tolerance):
+        return ThetaFit((0.0, np.pi), (whole,))
+    low, high = bulk
+    cuts = [0.0, *(cut for cut in (low, high) if 0.05 < cut < np.pi - 0.05), np.pi]
+    stack = list(itertools.pairwise(cuts))[::-1]
+    edges: list[float] = [0.0]
+    rows: list[DoubleArray] = []
+    while stack:
+        left, right = stack.pop()
+        row = _sampled(sample, left, right, _PANEL)
+        crowded = len(rows) + len(stack) >= _MAX_PANELS or right - left < _MIN_WIDTH
+        if crowded or _converged(row, tolerance):
+            edges.append(right)
+            rows.append(row)
+            continue
+        share = 0.3 if left == 0.0 else 0.7 if right == np.pi else 0.5
+        cut = left + share * (right - left)
+        stack += [(cut, right), (left, cut)]
+    return ThetaFit(tuple(edges), tuple(rows))
+
+
+def _converged(rows: DoubleArray, tolerance: DoubleArray) -> bool:
+    return bool((np.abs(rows[:, -3:]).max(axis=1) <= tolerance).all())
+
+
+def drop_table(fit: ThetaFit, factor: float, dtype: np.dtype[Any]) -> ThetaTable:
+    """factor * int_0^theta sin(phi) g(phi) dphi, theta times a polynomial on the first panel.
+
+    With T' = -s^2 sin(theta) Tdot this is 1 - T / T(theta = 0), with a small relative error as theta -> 0.
+    """
+    points, weights = _GAUSS
+    rows: list[DoubleArray] = []
+    reached = 0.0
+    for index, row in enumerate(fit.rows):
+        left, right = fit.edges[index], fit.edges[index + 1]
+        count = row.shape[1] + 4
+        wanted = np.append(nodes(left, right, count), right)
+        # one Gauss rule between neighbouring nodes, summed from the left
+        ends = np.append(left, np.sort(wanted))
+        half = 0.5 * np.diff(ends)
+        inner = ends[:-1, None] + half[:, None] * (1.0 + points)
+        slopes = np.polynomial.chebyshev.chebval((2.0 * inner - left - right) / (right - left), row[1])
+        pieces = factor * half * ((np.sin(inner) * slopes) @ weights)
+        totals = reached + np.cumsum(pieces)
+        values = totals[:-1][::-1]
+        if index == 0:
+            values = values / wanted[:-1]
+        rows.append(transform(count) @ values)
+        reached = float(totals[-1])
+    return as_table(fit.edges, rows, dtype, rooted=True)
+
+
+def drop_of_values(fit: ThetaFit, at_one: float, dtype: np.dtype[Any]) -> ThetaTable:
+    """1 - f / at_one where f(0) = at_one and its slope is not known: theta times a polynomial on the first panel."""
+    rows: list[DoubleArray] = []
+    for index, row in enumerate(fit.rows):
+        left, right = fit.edges[index], fit.edges[index + 1]
+        count = row.shape[1]
+        wanted = nodes(left, right, count)
+        local = (2.0 * wanted - left - right) / (right - left)
+        values = 1.0 - np.polynomial.chebyshev.chebval(local, row[0]) / at_one
+        rows.append(transform(count) @ (values / wanted if index == 0 else values))
+    return as_table(fit.edges, rows, dtype, rooted=True)

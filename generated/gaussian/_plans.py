@@ -1,0 +1,204 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
+"""From the arguments of a kernel matrix to what its tiles share: the source, the rows' paths, a road a layer.
+
+Part of every generated package, copied verbatim; it needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._closed import ClosedDual
+from ._evaluation import KernelTables, ThetaTable, derivative
+from ._inputs import DoubleArray, FloatArray
+from ._layers import (
+    Network,
+    Reach,
+    RowState,
+    closed_range,
+    compiled_variance_serves,
+    diagonal,
+    refuse_other_variances,
+    row_norms,
+    row_path,
+    row_state,
+)
+from ._norms import NormTables, serves
+from ._pairs import ClosedPairs
+from ._roads import Road
+from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source, wants_central
+from ._tiles import TilePlan, bind_layers, pad_rows
+
+#: Rows of each side whose pairs show where most angles lie, and by how much that range is widened.
+_SAMPLED, _WIDEN = 24, 0.3
+#: Angles below this are nearly parallel rows, which are evaluated apart.
+_PARALLEL = 0.05
+
+Closed = tuple[ClosedDual, ClosedDual | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows (n, d) of one argument, and its name."""
+
+    name: str
+    values: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class RowNorms:
+    """The rows' norms (n,) of one argument, and its name."""
+
+    name: str
+    norms: DoubleArray
+
+
+def make_plan(
+    tables: KernelTables,
+    closed: Closed | None,
+    norms: NormTables | None,
+    network: Network,
+    first: Rows,
+    second: Rows,
+    dtype: np.dtype[Any],
+) -> tuple[TilePlan, DoubleArray]:
+    """The plan of the tiles, and the diagonal of `first` with itself; `second` is `first` for a Gram matrix.
+
+    Raises:
+        RefusedError: for the NTK of an activation whose derivative is not square integrable.
+        ValueError: naming the argument, for norms that nothing compiled serves, and for results that overflow.
+    """
+    if network.tangent:
+        derivative(tables)
+    sides = (first,) if second is first else (first, second)
+    lengths = [RowNorms(side.name, row_norms(side.values)) for side in sides]
+    source, reach = choose_source(tables, closed, norms, network, lengths, dtype)
+    paths = [row_path(tables, source, reach, network, side.name, side.norms) for side in lengths]
+    moments = [
+        diagonal(tables, source, side.name, path, network.bias, dtype) for side, path in zip(sides, paths, strict=True)
+    ]
+    states = [
+        row_state(path, network, side.norms, rows.values, dtype)
+        for path, side, rows in zip(paths, lengths, sides, strict=True)
+    ]
+    return _plan(tables, source, network, states[0], states[-1], dtype), moments[0]
+
+
+def choose_source(
+    tables: KernelTables,
+    closed: Closed | None,
+    norms: NormTables | None,
+    network: Network,
+    sides: list[RowNorms],
+    dtype: np.dtype[Any],
+) -> tuple[Source, Reach | None]:
+    """The compiled tables where they serve every row and layer, else the closed form, else tables of norms.
+
+    Raises:
+        ValueError: naming the argument, for norms that none of them serves.
+    """
+    entries = sides[0].norms.size * sides[-1].norms.size
+    compiled = CompiledSource(tables, wants_central(tables, network.tangent, entries))
+    if tables.homogeneous_degree is not None:
+        return compiled, None
+    weight, bias = network.weight, network.bias
+    scales = [np.hypot(weight * side.norms, bias) for side in sides]
+    if all(compiled_variance_serves(tables, s, network.depth, weight, bias, dtype) for s in scales):
+        return compiled, None
+    if closed is not None and (closed[1] is not None or not network.tangent):
+        low, high = closed_range(closed[0], closed[1] if network.tangent else None)
+        reach = Reach(
+            math.sqrt(low), math.sqrt(high), closed[0].at_origin, "its closed form is not known to hold beyond"
+        )
+        return ClosedSource(ClosedPairs(*closed, tables.breakpoints)), reach
+    if norms is not None and serves(norms) and (norms.dual_dot is not None or not network.tangent):
+        return NormSource(tables, norms), Reach(*norms.norms, False, "recompile with --norms LOW,HIGH to widen this")
+    for side in sides:
+        refuse_other_variances(tables, side.name, side.norms, network.depth, weight, bias, dtype)
+    return compiled, None
+
+
+def _plan(
+    tables: KernelTables, source: Source, network: Network, left: RowState, right: RowState, dtype: np.dtype[Any]
+) -> TilePlan:
+    """Roads are chosen layer by layer, along a sample of pairs that shows where most angles lie."""
+    used = (
+        tables.kappa.direct,
+        *(() if tables.kappa_dot is None or not network.tangent else (tables.kappa_dot.direct,)),
+    )
+    tabled = any(isinstance(table, ThetaTable) for table in used)
+    angular = not source.exact or tabled
+    # power series are read at rho itself: they know its sign
+    folds = tabled or not isinstance(source, CompiledSource)
+    parity = tables.parity if angular and folds and network.depth > 1 else "none"
+    sample = _Sample.of(left, right, parity != "none")
+    roads: list[Road] = []
+    for index in range(network.depth):
+        one, other = left.layers[index], right.layers[index]
+        side = Side(one.scales, one.powers)
+        across = side if right is left else Side(other.scales, other.powers)
+        roads.append(source.road(side, across, sample.bulk(), network.tangent, dtype))
+        if index + 1 < network.depth:
+            sample = sample.after(source, left, right, index, network.bias)
+    layers, last = bind_layers(left, right, tuple(roads[:-1]), dtype)
+    padded = pad_rows(left.unit)
+    return TilePlan(
+        tangent=network.tangent,
+        angular=angular,
+        parity=parity,
+        left=padded,
+        right=padded if right is left else pad_rows(right.unit),
+        left_inputs=left.inputs,
+        right_inputs=right.inputs,
+        layers=layers,
+        final=roads[-1],
+        last=last,
+        offset=network.bias**2,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Angles between a few rows of either side, evenly spaced."""
+
+    rows: np.ndarray[tuple[int], np.dtype[np.intp]]
+    columns: np.ndarray[tuple[int], np.dtype[np.intp]]
+    theta: DoubleArray
+    folded: bool
+
+    @classmethod
+    def of(cls, left: RowState, right: RowState, folded: bool) -> _Sample:
+        rows, columns = _spaced(len(left.last)), _spaced(len(right.last))
+        rho = left.unit[rows].astype(np.float64) @ right.unit[columns].astype(np.float64).T
+        return cls(rows, columns, np.arccos(np.clip(rho, -1.0, 1.0)), folded)
+
+    def bulk(self) -> tuple[float, float]:
+        """The range of most angles, widened."""
+        theta = np.minimum(self.theta, np.pi - self.theta) if self.folded else self.theta
+        apart = theta[theta > _PARALLEL]
+        if not apart.size:
+            return 0.0, np.pi
+        low, high = float(apart.min()), float(apart.max())
+        more = max(_WIDEN * (high - low), 0.02)
+        return max(low - more, 0.0), min(high + more, 0.5 * np.pi if self.folded else np.pi)
+
+    def after(self, source: Source, left: RowState, right: RowState, index: int, bias: float) -> _Sample:
+        """The angles after hidden layer `index`."""
+        one, other = left.layers[index], right.layers[index]
+        phi, psi = one.angles[self.rows, None], other.angles[self.columns]
+        with np.errstate(all="ignore"):
+            tau = source.sample(one.scales[self.rows], other.scales[self.columns], self.theta)
+        rho = np.cos(phi) * np.cos(psi) * tau + np.sin(phi) * np.sin(psi)
+        theta = np.arccos(np.clip(np.nan_to_num(rho), -1.0, 1.0))
+        return _Sample(self.rows, self.columns, theta, self.folded)
+
+
+def _spaced(count: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    spaced: np.ndarray[tuple[int], np.dtype[np.intp]] = np.unique(
+        np.linspace(0, count - 1, min(count, _SAMPLED)).astype(np.intp)
+    )
+    return spaced

@@ -1,0 +1,423 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates with the cupy backend.
+"""The functions of the package for CuPy arrays: a matrix product by cuBLAS, then one kernel that passes over it once.
+
+Everything is launched on the current stream. The host waits once in a call: `nngp` and `ntk` for the rows'
+norms, on which every refusal depends, before the product and the kernel are launched; the elementwise
+functions for one flag, after their only kernel. What is refused is refused by the code that refuses it for
+NumPy arrays. Rows that only tables of norms serve, features, and what `--depth` adds are computed on the host and
+moved.
+`_kernels.cu`, which CuPy compiles at first use and keeps, holds the kernels.
+
+Part of generated packages with the cupy backend, copied verbatim; it needs NumPy and CuPy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, SupportsFloat, SupportsIndex
+
+import cupy
+import numpy as np
+
+from ._dispatch import on_device
+from ._evaluation import ThetaTable, derivative
+from ._forms import CLOSED, NORMS
+from ._inputs import DoubleArray, as_depth, as_scale, float_type, require_rows
+from ._layers import Network, RowPath, diagonal, row_path, unit_factors
+from ._plans import RowNorms, choose_source
+from ._sources import ClosedSource, CompiledSource, Source
+from ._tables import TABLES
+
+#: As in `_kernels.cu`: threads that share a row, a tile's side, the threads that share a tile.
+_LANES, _TILE, _TILE_THREADS = 64, 64, 256
+
+#: Threads a block and blocks at most of the elementwise kernels, which stride over their entries.
+_THREADS, _BLOCKS = 256, 8192
+
+_SINGLE = np.dtype(np.float32)
+
+
+def _kernel(name: str, *options: str) -> Any:
+    """A kernel of `_kernels.cu` on the current device."""
+    return _loaded(int(cupy.cuda.runtime.getDevice()), name, options)
+
+
+@cache
+def _loaded(device: int, name: str, options: tuple[str, ...]) -> Any:
+    """CuPy binds a kernel to the device that is current when it is made: `device`."""
+    source = Path(__file__).with_name("_kernels.cu").read_text(encoding="utf-8")
+    return cupy.RawModule(code=source, options=options).get_function(name)
+
+
+def _kernel_of(name: str, dtype: np.dtype[Any]) -> Any:
+    """One that may hold a closed form, whose rounding a contraction of a * b + c would change."""
+    return _kernel(name, "--fmad=false", f"-DSINGLE={int(dtype == _SINGLE)}")
+
+
+def _as_floats(name: str, value: Any) -> Any:
+    """`value` as a contiguous float32 or float64 CuPy array; a number becomes one.
+
+    Raises:
+        ValueError: naming `name`, for complex data, and for arrays that are on the host.
+    """
+    if not on_device(value):
+        if np.ndim(value):
+            raise ValueError(f"{name}: expected a CuPy array beside the CuPy arrays, got {type(value).__name__}")
+        value = cupy.asarray(value)
+    return _contiguous(value.astype(float_type(name, value.dtype), copy=False))
+
+
+def _contiguous(array: Any) -> Any:
+    """In C order, in its own shape: a scalar's too."""
+    return cupy.ascontiguousarray(array).reshape(array.shape)
+
+
+def _host(name: str, *arguments: Any, **options: Any) -> Any:
+    """The package's own function on NumPy arrays: it says what is wrong with them, or has what the kernels lack."""
+    function = getattr(importlib.import_module(__package__), name)
+    return function(*(cupy.asnumpy(value) if on_device(value) else value for value in arguments), **options)
+
+
+def _blocks(entries: int) -> int:
+    return max(1, min(_BLOCKS, -(-entries // _THREADS)))
+
+
+def _values(name: str, which: int, rho: Any) -> Any:
+    """One of the four functions of rho; `which` as in `_kernels.cu`."""
+    checked = _as_floats("rho", rho)
+    out, bad = cupy.empty_like(checked), cupy.zeros(1, np.int32)
+    if checked.size:
+        arguments = (checked, out, np.uint64(checked.size), np.int32(which), bad)
+        _kernel_of("values", checked.dtype)((_blocks(checked.size),), (_THREADS,), arguments)
+        if int(bad.get()[0]):
+            return cupy.asarray(_host(name, rho))
+    return out
+
+
+def kappa(rho: Any) -> Any:
+    """`kappa` of the package for a CuPy array."""
+    return _values("kappa", 0, rho)
+
+
+def kappa_dot(rho: Any) -> Any:
+    """`kappa_dot` of the package for a CuPy array."""
+    derivative(TABLES)
+    return _values("kappa_dot", 1, rho)
+
+
+def kappa_series(rho: Any) -> Any:
+    """`kappa_series` of the package for a CuPy array."""
+    return _values("kappa_series", 2, rho)
+
+
+def kappa_dot_series(rho: Any) -> Any:
+    """`kappa_dot_series` of the package for a CuPy array."""
+    derivative(TABLES)
+    return _values("kappa_dot_series", 3, rho)
+
+
+def _duals(name: str, slope: bool, q11: Any, q12: Any, q22: Any) -> Any:
+    """T or Tdot, computed in float64 and returned in the dtype of the arguments."""
+    arrays = [_as_floats(*pair) for pair in (("q11", q11), ("q12", q12), ("q22", q22))]
+    dtype = np.result_type(*(array.dtype for array in arrays))
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        return _host(name, q11, q12, q22)
+    wide = [_contiguous(cupy.broadcast_to(array.astype(np.float64), shape)) for array in arrays]
+    out, bad = cupy.empty(shape, np.float64), cupy.zeros(1, np.int32)
+    limits = np.finfo(dtype)
+    if out.size:
+        numbers = (np.uint64(out.size), np.int32(slope), np.float64(limits.eps), np.float64(limits.max))
+        kernel = _kernel_of("duals", np.dtype(np.float64))
+        kernel((_blocks(out.size),), (_THREADS,), (*wide, out, *numbers, bad))
+        if int(bad.get()[0]):
+            return cupy.asarray(_host(name, q11, q12, q22))
+    return out.astype(dtype, copy=False)
+
+
+def dual(q11: Any, q12: Any, q22: Any) -> Any:
+    """`dual` of the package for CuPy arrays."""
+    return _duals("dual", False, q11, q12, q22)
+
+
+def dual_dot(q11: Any, q12: Any, q22: Any) -> Any:
+    """`dual_dot` of the package for CuPy arrays."""
+    derivative(TABLES)
+    return _duals("dual_dot", True, q11, q12, q22)
+
+
+def nngp(
+    x1: Any,
+    x2: Any = None,
+    *,
+    depth: SupportsIndex = 1,
+    w_std: SupportsFloat = 1.0,
+    b_std: SupportsFloat = 0.0,
+    out: Any = None,
+    progress: Any = None,
+) -> Any:
+    """`nngp` of the package for CuPy arrays; one launch has no progress to tell but its end."""
+    return _kernel_matrix("nngp", x1, x2, (depth, w_std, b_std), out, progress)
+
+
+def ntk(
+    x1: Any,
+    x2: Any = None,
+    *,
+    depth: SupportsIndex = 1,
+    w_std: SupportsFloat = 1.0,
+    b_std: SupportsFloat = 0.0,
+    out: Any = None,
+    progress: Any = None,
+) -> Any:
+    """`ntk` of the package for CuPy arrays; one launch has no progress to tell but its end."""
+    return _kernel_matrix("ntk", x1, x2, (depth, w_std, b_std), out, progress)
+
+
+def _as_rows(name: str, value: Any) -> Any:
+    rows = _as_floats(name, value)
+    require_rows(name, rows.shape)
+    return rows
+
+
+def _norms(names: tuple[str, ...], matrices: list[Any]) -> list[RowNorms]:
+    """Each row's norm, on the host: the one point at which a kernel matrix waits for the device.
+
+    Raises:
+        ValueError: naming the matrix that holds NaN or infinity.
+    """
+    counts = [len(rows) for rows in matrices]
+    norms = cupy.empty(sum(counts), np.float64)
+    start = 0
+    for rows, count in zip(matrices, counts, strict=True):
+        arguments = (rows, np.int32(count), np.int32(rows.shape[1]), norms[start : start + count])
+        _kernel_of("row_norms", rows.dtype)((count,), (_LANES,), arguments)
+        start += count
+    parts = np.split(norms.get(), np.cumsum(counts)[:-1])
+    for name, part in zip(names, parts, strict=True):
+        if bool(np.isnan(part).any()):
+            raise ValueError(f"{name}: contains NaN or infinity")
+    return [RowNorms(name, part) for name, part in zip(names, parts, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One set of rows on the device, in the dtype of the result, and what the kernel reads of its path.
+
+    `rows` (n, d) as they came, `shrink` (n,) with them; `unit` (n, d or d + 1): as unit vectors with their
+    bias; `paths` (2 depth - 1, n): the last layer's weight, then cos phi and the turn of each before it.
+    """
+
+    rows: Any
+    shrink: Any
+    unit: Any
+    paths: Any
+
+
+def _side(rows: Any, norms: DoubleArray, path: RowPath, network: Network, form: _Form, dtype: np.dtype[Any]) -> _Side:
+    """Two transfers to the device and one kernel."""
+    n, d = rows.shape
+    scales = path.layers[0].scales
+    tails = network.bias / scales if network.bias > 0.0 else np.zeros(n)
+    numbers = cupy.asarray(np.stack([*unit_factors(norms, scales, network.weight), tails, path.shrink]))
+    angles = [layer.angles for layer in path.layers[:-1]]
+    turns = [angle / 2 if form.angular else np.sin(angle) for angle in angles]
+    lines = [path.last, *(part for angle, turn in zip(angles, turns, strict=True) for part in (np.cos(angle), turn))]
+    if form.closed:
+        lines += [part for layer in path.layers for part in (layer.scales, layer.powers)]
+    paths = cupy.asarray(np.stack(lines).astype(np.float64 if form.closed else dtype))
+    rows, biased = rows.astype(dtype, copy=False), int(network.bias > 0.0)
+    unit = cupy.empty((n, d + biased), dtype)
+    arguments = (rows, np.int32(n), np.int32(d), np.int32(biased), numbers, unit)
+    _kernel_of("unit_rows", dtype)((n,), (_LANES,), arguments)
+    return _Side(rows, numbers[3], unit, paths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a pair is evaluated: `angular` at theta, else at rho; `closed` by the closed form, else by tables."""
+
+    angular: bool
+    closed: bool
+
+
+def _form(source: Source, tangent: bool) -> _Form | None:
+    """The kernels' names for a source; None for one that they do not have."""
+    if isinstance(source, ClosedSource):
+        return _Form(True, True)
+    if isinstance(source, CompiledSource):
+        used = (TABLES.kappa, TABLES.kappa_dot) if tangent else (TABLES.kappa,)
+        return _Form(any(dual is not None and isinstance(dual.direct, ThetaTable) for dual in used), False)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A kernel matrix that only needs its product and its one pass: nothing here waits for the device."""
+
+    network: Network
+    form: _Form
+    left: _Side
+    right: _Side
+    moments: Any
+    symmetric: bool
+
+    def product(self, out: Any = None) -> Any:
+        """The (n1, n2) correlations of the inputs."""
+        return cupy.matmul(self.left.unit, self.right.unit.T, out=out)
+
+    def finish(self, matrix: Any) -> None:
+        """From the correlations to the kernel, in place."""
+        rows, columns = matrix.shape
+        down, across = -(-rows // _TILE), -(-columns // _TILE)
+        blocks = across * (across + 1) // 2 if self.symmetric else down * across
+        bias = self.network.bias
+        arguments = (
+            matrix,
+            np.int32(self.symmetric),
+            self.moments,
+            self.left.rows,
+            self.right.rows,
+            self.left.shrink,
+            self.right.shrink,
+            np.int32(self.left.rows.shape[1]),
+            np.float64(bias / self.network.weight),
+            self.left.paths,
+            self.right.paths,
+            np.int32(rows),
+            np.int32(columns),
+            np.int32(self.network.depth - 1),
+            np.float64(bias**2),
+        )
+        switches = {
+            "SINGLE": matrix.dtype == _SINGLE,
+            "TANGENT": self.network.tangent,
+            "DEEP": self.network.depth > 1,
+        }
+        options = [f"-D{name}={int(value)}" for name, value in switches.items()]
+        if self.form.closed:
+            options = ["--fmad=false", *options, "-DCLOSED=1"]
+        _kernel("pairs", *options)((blocks,), (_TILE_THREADS,), arguments)
+
+
+def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, Any, Any]) -> Plan | None:
+    """All that has to be known of the rows; `settings`: depth, w_std, b_std. None: the host has to do it.
+
+    Raises:
+        RefusedError: for the NTK of an activation whose derivative is not square integrable.
+        ValueError: as for NumPy arrays.
+    """
+    symmetric = x2 is None or x2 is x1
+    first = _as_rows("x1", x1)
+    second = first if symmetric else _as_rows("x2", x2)
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(f"x2: expected {first.shape[1]} columns as in x1, got {second.shape[1]}")
+    network = Network(
+        kernel == "ntk",
+        as_depth("depth", settings[0]),
+        as_scale("w_std", settings[1], zero=False),
+        as_scale("b_std", settings[2], zero=True),
+    )
+    dtype = np.result_type(first.dtype, second.dtype)
+    names, matrices = (("x1",), [first]) if symmetric else (("x1", "x2"), [first, second])
+    norms = _norms(names, matrices)
+    if network.tangent:
+        derivative(TABLES)
+    source, reach = choose_source(TABLES, CLOSED, NORMS, network, norms, dtype)
+    form = _form(source, network.tangent)
+    if form is None:
+        return None
+    sides, moments = [], []
+    for rows, side in zip(matrices, norms, strict=True):
+        path = row_path(TABLES, source, reach, network, side.name, side.norms)
+        moments.append(diagonal(TABLES, source, side.name, path, network.bias, dtype))
+        sides.append(_side(rows, side.norms, path, network, form, dtype))
+    return Plan(network, form, sides[0], sides[-1], cupy.asarray(moments[0]), symmetric)
+
+
+def _kernel_matrix(
+    kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, Any, Any], out: Any, progress: Any
+) -> Any:
+    """`kernel_matrix` of the package for CuPy arrays.
+
+    Raises:
+        RefusedError, ValueError: as there.
+    """
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress: expected a function of the fraction done, got {progress!r}")
+    if out is not None:
+        _require_output(out, (x1, x2))
+    made = plan(kernel, x1, x2, settings)
+    if made is None:
+        names = ("depth", "w_std", "b_std")
+        second = None if x2 is None or x2 is x1 else cupy.asnumpy(x2)
+        network = dict(zip(names, settings, strict=True))
+        result = cupy.asarray(_host(kernel, x1, second, **network))
+        if out is None:
+            return result
+        _require_result(out, result.shape, result.dtype)
+        cupy.copyto(out, result)
+        return out
+    if out is not None:
+        _require_result(out, (len(made.left.rows), len(made.right.rows)), made.left.rows.dtype)
+    matrix = made.product(out)
+    made.finish(matrix)
+    if progress is not None:
+        progress(1.0)
+    return matrix
+
+
+def _require_output(out: Any, inputs: tuple[Any, ...]) -> None:
+    """Refuse what is no array to write into, or holds an input.
+
+    Raises:
+        ValueError: naming out.
+    """
+    if not on_device(out) or not out.flags.c_contiguous:
+        raise ValueError(f"out: expected a C-contiguous CuPy array, got {type(out).__name__}")
+    if any(on_device(value) and cupy.may_share_memory(out, value) for value in inputs):
+        raise ValueError("out: shares memory with an input")
+
+
+def _require_result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    """Refuse an array of another shape or dtype.
+
+    Raises:
+        ValueError: naming out.
+    """
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"out: expected an array of {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}")
+
+
+def features(x: Any, **options: Any) -> Any:
+    """`features` of the package for a CuPy array: computed on the host, from the same seeds."""
+    return cupy.asarray(_host("features", x, **options))
+
+
+def network_kappa(rho: Any, **options: Any) -> Any:
+    """`network_kappa` of a package compiled with a depth, for a CuPy array: computed on the host."""
+    return cupy.asarray(_host("network_kappa", rho, **options))
+
+
+def network_series(rho: Any, **options: Any) -> Any:
+    """`network_series` of a package compiled with a depth, for a CuPy array: computed on the host."""
+    return cupy.asarray(_host("network_series", rho, **options))
+
+
+__all__ = [
+    "dual",
+    "dual_dot",
+    "features",
+    "kappa",
+    "kappa_dot",
+    "kappa_dot_series",
+    "kappa_series",
+    "network_kappa",
+    "network_series",
+    "nngp",
+    "ntk",
+]

@@ -1,0 +1,227 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
+"""Single pairs of rows at any two norms by the closed form, those of nearly parallel rows included.
+
+Every value is relative to the row's own: with R(s)^2 = E[sigma(sZ)^2] the pair (s, s', theta) has
+
+    tau = T / (R R'),    slope = Tdot s s' / (R R'),    gap = 1 - tau.
+
+The closed form reads q12 = s s' cos(theta), which has lost what theta knows where theta is small: a kinked
+sigma's Tdot then errs by eps / theta. Such pairs are read off a polynomial along the ray
+lambda -> (lambda log(s/s'), lambda theta), or along theta alone: on it Tdot is smooth although it has no
+Taylor series in log(s/s') and theta together, its value at lambda = 0 is exact, and the closed form is only
+asked where it is exact.
+
+Part of every generated package, copied verbatim; it needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._closed import ClosedDual, evaluate_closed
+from ._inputs import DoubleArray
+
+#: Angles (and differences of log s) from which on the closed form itself is exact enough, for s <= 1;
+#: and how far a ray reaches for the gap.
+_NEAR, _REACH = 0.02, 0.06
+#: Points of a ray for Tdot, of one for the gap.
+_SLOPE_POINTS, _GAP_POINTS = 9, 8
+#: A kink off zero moves with log(s/s'); Tdot feels it in the angle from this share of it on.
+_FLAT = 16.0
+#: Pairs in work at a time.
+_CHUNK = 4096
+#: q12 is passed this much beyond the boundary where the rows are parallel, so that the determinant is clipped to 0.
+_NUDGE, _BELOW = 1.0 + 2.0**-51, 1.0 - 2.0**-52
+#: Below this log(s/s') counts as 0 where Tdot is even and smooth in it.
+_EQUAL = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPairs:
+    """T and Tdot by their closed forms.
+
+    `breakpoints`: where sigma is not analytic. Without any, Tdot is smooth in q12 and no ray is needed.
+    """
+
+    dual: ClosedDual
+    dual_dot: ClosedDual | None
+    breakpoints: tuple[float, ...]
+
+    @property
+    def smooth(self) -> bool:
+        """Whether Tdot is smooth in q12."""
+        return not self.breakpoints
+
+    @property
+    def moving(self) -> bool:
+        """Whether there are kinks off zero, whose places depend on s."""
+        return any(self.breakpoints)
+
+    @property
+    def jumps(self) -> bool:
+        """Whether sigma jumps, so that T is not differentiable where the rows are parallel."""
+        return self.dual_dot is None and not self.smooth
+
+    def _reach(self, one: DoubleArray, other: DoubleArray) -> DoubleArray:
+        """How far kinks lie from one another and from 0, in standard deviations, at most 1."""
+        points = sorted({0.0, *self.breakpoints})
+        apart = min((b - a for a, b in itertools.pairwise(points)), default=1.0)
+        reach: DoubleArray = np.minimum(1.0, apart / np.sqrt(one * other))
+        return reach
+
+    def sizes(self, s: DoubleArray) -> DoubleArray:
+        """R(s)."""
+        q = s * s
+        return np.sqrt(np.maximum(evaluate_closed(self.dual, q, q, q), 0.0))
+
+    def slope_sizes(self, s: DoubleArray) -> DoubleArray:
+        """E[sigma'(sZ)^2]."""
+        q = s * s
+        assert self.dual_dot is not None
+        return evaluate_closed(self.dual_dot, q, q, q)
+
+    def raw(
+        self,
+        which: ClosedDual,
+        one: DoubleArray,
+        other: DoubleArray,
+        theta: DoubleArray,
+        sign: float | DoubleArray = 1.0,
+    ) -> DoubleArray:
+        """T or Tdot at the angle theta, or pi - theta where `sign` is -1; all arrays of one shape."""
+        cosine = sign * np.cos(theta)
+        q11, cross, q22 = one * one, one * other * cosine, other * other
+        if which is self.dual_dot or self.jumps:
+            cross = np.where((np.abs(cosine) == 1.0) & (one != other), cross * _NUDGE, cross)
+        else:
+            # 2 |q12| <= q11 + q22 holds of the rounded numbers too
+            limit = 0.5 * (q11 + q22) * _BELOW
+            cross = np.where(one != other, np.clip(cross, -limit, limit), cross)
+        return evaluate_closed(which, q11, cross, q22)
+
+    def tau(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
+        """tau of pairs, (k,); 0 where a row's R is 0. Where sigma jumps, T has the kink that Tdot has elsewhere."""
+        value = self._by_rays(self.dual, one, other, theta) if self.jumps else self.raw(self.dual, one, other, theta)
+        return _relative(value, self.sizes(one) * self.sizes(other))
+
+    def slopes(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray, scale: DoubleArray) -> DoubleArray:
+        """slope of pairs, (k,), with a small absolute error at every angle; `scale` is R R'."""
+        assert self.dual_dot is not None
+        return _relative(self._by_rays(self.dual_dot, one, other, theta) * one * other, scale)
+
+    def _by_rays(self, which: ClosedDual, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
+        """T or Tdot of pairs, along rays where the closed form alone does not serve."""
+        result = np.empty(theta.shape)
+        near = self._near(one, other, theta)
+        far = np.flatnonzero(~near)
+        result[far] = self.raw(which, one[far], other[far], theta[far])
+        close = np.flatnonzero(near)
+        for start in range(0, close.size, _CHUNK):
+            part = close[start : start + _CHUNK]
+            result[part] = self._near_values(which, one[part], other[part], theta[part])
+        return result
+
+    def gaps(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray, tau: DoubleArray) -> DoubleArray:
+        """1 - tau of pairs, (k,), with a small relative error; `tau` where that is enough."""
+        result: DoubleArray = 1.0 - tau
+        if self.smooth:
+            return result
+        apart = np.abs(np.log(np.where(other > 0.0, one, 1.0) / np.where(other > 0.0, other, 1.0)))
+        close = np.flatnonzero((one > 0.0) & (other > 0.0))
+        reach = _NEAR * self._reach(one[close], other[close])
+        close = close[np.maximum(theta[close], apart[close]) < reach]
+        for start in range(0, close.size, _CHUNK):
+            part = close[start : start + _CHUNK]
+            result[part] = self._near_gaps(one[part], other[part], theta[part])
+        return result
+
+    def _near(
+        self, one: DoubleArray, other: DoubleArray, theta: DoubleArray
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Which pairs the closed form alone does not serve."""
+        if self.smooth:
+            return np.zeros(theta.shape, dtype=np.bool_)
+        near = np.zeros(theta.shape, dtype=np.bool_)
+        rows = np.flatnonzero((one > 0.0) & (other > 0.0) & ((theta != 0.0) | (one != other)))
+        angle = np.minimum(theta[rows], np.pi - theta[rows])
+        near[rows] = angle < _NEAR * self._reach(one[rows], other[rows])
+        return near
+
+    def _near_values(self, which: ClosedDual, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
+        """T or Tdot of nearly parallel or antiparallel rows."""
+        sign = np.where(theta > 0.5 * np.pi, -1.0, 1.0)
+        theta = np.where(sign < 0.0, np.pi - theta, theta)
+        apart, share = np.log(one / other), self._reach(one, other)
+        reach = _NEAR * share
+        if not self.moving:
+            middle = np.sqrt(one * other)
+            one, other = (np.where(np.abs(apart) < _EQUAL, middle, side) for side in (one, other))
+        # along theta alone: every kink at zero, or far apart rows whose kinks the angle does not reach
+        fixed = np.ones(theta.shape, dtype=np.bool_)
+        limit = reach
+        if self.moving:
+            fixed = (np.abs(apart) >= reach) & (theta <= share * np.abs(apart) / _FLAT)
+            limit = np.where(fixed, np.minimum(reach, 2.0 * share * np.abs(apart) / _FLAT), reach)
+        size = np.where(fixed, theta, np.maximum(theta, np.abs(apart)))
+        direct = ~fixed & (size >= reach)
+        # lambda runs over [0, steps]; the pair itself is at 1
+        steps = np.where(size > 0.0, limit / np.where(size > 0.0, size, 1.0), 1.0)
+        steps = np.where(direct, 1.0, np.maximum(steps, 1.0))
+        grid = _lobatto(_SLOPE_POINTS)
+        rays = np.where(direct[:, None], 1.0, steps[:, None] * grid)
+        bend = np.where(fixed[:, None], 1.0, rays)
+        middle, spread = np.sqrt(one * other)[:, None], np.exp(0.5 * apart[:, None] * bend)
+        ends = (
+            np.where(fixed[:, None], one[:, None], middle * spread),
+            np.where(fixed[:, None], other[:, None], middle / spread),
+        )
+        values = self.raw(which, *ends, rays * theta[:, None], sign[:, None])
+        return _barycentric(grid, values, 1.0 / steps)
+
+    def _near_gaps(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
+        """1 - tau of nearly parallel rows of nearly one norm: lambda^2 times a smooth function, lambda at a jump."""
+        apart = np.log(one / other)
+        size = np.maximum(theta, np.abs(apart))
+        steps = _REACH * self._reach(one, other) / np.where(size > 0.0, size, 1.0)
+        grid = _open_grid(_GAP_POINTS)
+        rays = steps[:, None] * grid
+        middle, spread = np.sqrt(one * other)[:, None], np.exp(0.5 * apart[:, None] * rays)
+        left, right = middle * spread, middle / spread
+        drops = 1.0 - _relative(
+            self.raw(self.dual, left, right, rays * theta[:, None]), self.sizes(left) * self.sizes(right)
+        )
+        order = 1 if self.jumps else 2
+        values = drops / rays**order
+        result = _barycentric(grid, values, 1.0 / steps)
+        return np.where(size > 0.0, np.maximum(result, 0.0), 0.0)
+
+
+def _relative(value: DoubleArray, scale: DoubleArray) -> DoubleArray:
+    result: DoubleArray = np.divide(value, scale, out=np.zeros_like(value), where=scale > 0.0)
+    return result
+
+
+def _lobatto(count: int) -> DoubleArray:
+    """Chebyshev points of the second kind on [0, 1], 0 included."""
+    points: DoubleArray = np.sin(0.5 * np.pi * np.arange(count) / (count - 1)) ** 2
+    return points
+
+
+def _open_grid(count: int) -> DoubleArray:
+    """Chebyshev points on [1/4, 1]: extrapolated to 0, but not by more than their range allows."""
+    points: DoubleArray = 0.625 + 0.375 * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+    return points
+
+
+def _barycentric(grid: DoubleArray, values: DoubleArray, at: DoubleArray) -> DoubleArray:
+    """The polynomial through values (k, m) at grid (m,), at one point a row, (k,)."""
+    weights = np.array([1.0 / np.prod(point - np.delete(grid, index)) for index, point in enumerate(grid)])
+    distance = at[:, None] - grid
+    hit = distance == 0.0
+    shares = weights / np.where(hit, 1.0, distance)
+    shares = np.where(hit.any(axis=1)[:, None], hit.astype(np.float64), shares)
+    result: DoubleArray = (shares * values).sum(axis=1) / shares.sum(axis=1)
+    return result

@@ -1,0 +1,361 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
+"""One tile of a kernel matrix: from unit rows through every layer, in one thread's scratch memory.
+
+A tile is small enough to stay in a second-level cache, and its matrix product is a stack of products
+small enough that no BLAS starts threads of its own inside ours.
+
+Part of every generated package, copied verbatim; it needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._evaluation import Parity, Scratch
+from ._inputs import DoubleArray, FloatArray
+from ._layers import Inputs, RowState, common_value
+from ._roads import Job, Pairs, Road
+
+TILE_ROWS, TILE_COLUMNS = 64, 1024
+
+#: Side and depth of the small products: 32 * 32 * 256 multiplications are below the size from which
+#: OpenBLAS starts threads, and large enough to run at the speed of one large product.
+_SIDE, _INNER = 32, 256
+
+#: Pairs with 1 - |rho| below this are recomputed from x - y (or x + y): there arccos(rho) has lost
+#: more digits than the dtype's goal allows. Its error is eps / sqrt(2 (1 - |rho|)).
+_CLOSE = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 1e-2}
+
+#: Numbers gathered at a time when close pairs are recomputed, and multiplications a product at most.
+_GATHER = 2**18
+
+#: With more than one close pair in this many, all of a tile's are recomputed at once about its centre.
+_CROWDED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """factor * left_i * right_j over the pairs of two sets of rows; None: all ones."""
+
+    factor: float
+    left: FloatArray | None
+    right: FloatArray | None
+
+    def apply(self, tile: FloatArray, job: Job, extra: float = 1.0) -> None:
+        """tile *= extra * factor * left_i * right_j, in place."""
+        if self.left is not None and self.right is not None:
+            rows, columns = min(self.left.size, job[0] + tile.shape[0]), min(self.right.size, job[2] + tile.shape[1])
+            part = tile[: rows - job[0], : columns - job[2]]
+            np.multiply(part, self.left[job[0] : rows, None], out=part)
+            np.multiply(part, self.right[None, job[2] : columns], out=part)
+        if self.factor * extra != 1.0:
+            np.multiply(tile, self.factor * extra, out=tile)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One hidden layer but the last: its road, cos phi_i cos phi_j, and the half angles where a bias turns them.
+
+    `half_left`, `half_right` are None without a bias, or where all phi are one and `half` says which.
+    """
+
+    road: Road
+    cosines: Weights
+    half: float
+    half_left: FloatArray | None
+    half_right: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlan:
+    """All that the tiles of one kernel matrix share.
+
+    `angular`: the roads are read at theta, which is then carried with 1 - |rho| from layer to layer.
+    `parity` is that of kappa where theta is folded into [0, pi/2] by it, else "none".
+    `final`: the last hidden layer; `last`: its w R / sqrt(unit) of both sides; `offset`: b^2.
+    """
+
+    tangent: bool
+    angular: bool
+    parity: Parity
+    left: FloatArray
+    right: FloatArray
+    left_inputs: Inputs
+    right_inputs: Inputs
+    layers: tuple[Layer, ...]
+    final: Road
+    last: Weights
+    offset: float
+
+
+def pad_rows(unit: FloatArray) -> FloatArray:
+    """`unit` with zero rows appended up to a multiple of the small products' side."""
+    n, d = unit.shape
+    padded = -(-n // _SIDE) * _SIDE
+    if padded == n and unit.flags.c_contiguous:
+        return unit
+    result = np.zeros((padded, d), dtype=unit.dtype)
+    result[:n] = unit
+    return result
+
+
+def _weights(left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]) -> Weights:
+    common = common_value(left, right)
+    if common is not None:
+        return Weights(common * common, None, None)
+    return Weights(1.0, left.astype(dtype), right.astype(dtype))
+
+
+def bind_layers(
+    left: RowState, right: RowState, roads: tuple[Road, ...], dtype: np.dtype[Any]
+) -> tuple[tuple[Layer, ...], Weights]:
+    """The layers as the tiles need them, from the paths of both sets of rows; `roads` of all but the last."""
+    layers = []
+    for road, rows, columns in zip(roads, left.layers, right.layers, strict=False):
+        one, other = rows.angles, columns.angles
+        common = common_value(one, other)
+        halves = (None, None) if common is not None else ((one / 2).astype(dtype), (other / 2).astype(dtype))
+        layers.append(Layer(road, _weights(np.cos(one), np.cos(other), dtype), (common or 0.0) / 2, *halves))
+    return tuple(layers), _weights(left.last, right.last, dtype)
+
+
+def _product(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
+    """rho of the tile's pairs: a stack of small matrix products, zero rows included."""
+    top, bottom, left, right = job
+    rows, columns = -(-(bottom - top) // _SIDE) * _SIDE, -(-(right - left) // _SIDE) * _SIDE
+    d = plan.left.shape[1]
+    one = plan.left[top : top + rows].reshape(rows // _SIDE, 1, _SIDE, d)
+    other = plan.right[left : left + columns].reshape(1, columns // _SIDE, _SIDE, d)
+    rho = scratch.get("rho", (rows, columns))
+    stacked = rho.reshape(rows // _SIDE, _SIDE, columns // _SIDE, _SIDE).swapaxes(1, 2)
+    pieces = -(-d // _INNER)
+    for index in range(pieces):
+        part = slice(index * d // pieces, (index + 1) * d // pieces)
+        target = stacked
+        if index:
+            target = scratch.get("value", rho.shape).reshape(rho.shape[0] // _SIDE, _SIDE, -1, _SIDE).swapaxes(1, 2)
+        np.matmul(one[..., part], other[..., part].swapaxes(2, 3), out=target)
+        if index:
+            np.add(rho, scratch.get("value", rho.shape), out=rho)
+    return rho
+
+
+def _angles(
+    plan: TilePlan, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], sign: DoubleArray
+) -> DoubleArray:
+    """The angle between x and sign * y of chosen pairs, all small, with a small relative error; 0 for zero rows.
+
+    With d = x - y and s = x + y the parallelogram's area is |x| |y| sin(theta) = |s| |d - s <d, s> / <s, s>| / 2,
+    where d of nearly equal rows is exact.
+    """
+    result = np.zeros(sign.shape)
+    step = max(1, _GATHER // plan.left.shape[1])
+    for start in range(0, sign.size, step):
+        part = slice(start, start + step)
+        x, y = plan.left_inputs.gather(rows[part]), plan.right_inputs.gather(columns[part])
+        y *= sign[part, None]
+        lengths = np.sqrt(np.einsum("ij,ij->i", x, x) * np.einsum("ij,ij->i", y, y))
+        total = x + y
+        np.subtract(x, y, out=x)
+        square = np.einsum("ij,ij->i", total, total)
+        x -= total * (np.einsum("ij,ij->i", x, total) / square)[:, None]
+        sine = np.sqrt(square * np.einsum("ij,ij->i", x, x)) / (2.0 * lengths)
+        result[part] = np.arcsin(np.minimum(sine, 1.0))
+    return result
+
+
+def _centred_gaps(plan: TilePlan, job: Job) -> tuple[DoubleArray, float]:
+    """1 - rho of a tile in float64 by products about the mean of its rows, and the size down to which it is good.
+
+    With unit rows u = c + v, 1 - <u, u'> = |v|^2 / 2 + |v'|^2 / 2 - <v, v'>, whose rounding error is of
+    the size of |v|^2: inputs that share a large part (a bias, a mean) lose nothing to it.
+    """
+    x = plan.left_inputs.gather(np.arange(job[0], job[1]))
+    y = plan.right_inputs.gather(np.arange(job[2], job[3]))
+    for rows in (x, y):
+        rows /= np.maximum(np.sqrt(np.einsum("ij,ij->i", rows, rows)), np.finfo(np.float64).tiny)[:, None]
+    centre = x.mean(axis=0)
+    x -= centre
+    y -= centre
+    x_half, y_half = 0.5 * np.einsum("ij,ij->i", x, x), 0.5 * np.einsum("ij,ij->i", y, y)
+    gaps: DoubleArray = np.add.outer(x_half, y_half)
+    step = max(1, _GATHER // x.size)
+    for start in range(0, len(y), step):
+        gaps[:, start : start + step] -= x @ y[start : start + step].T
+    spread = float(x_half.max()) + float(y_half.max())
+    resolution = 1e-4 if plan.left.dtype == np.float64 else 1e-12
+    return gaps, resolution * spread * spread
+
+
+def _close_angles(
+    plan: TilePlan, job: Job, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], sign: DoubleArray, entries: int
+) -> DoubleArray:
+    """The angles of a tile's close pairs: one by one where they are few."""
+    if rows.size * _CROWDED < entries:
+        return _angles(plan, rows + job[0], columns + job[2], sign)
+    gaps, floor = _centred_gaps(plan, job)
+    gap = gaps[rows, columns]
+    angles: DoubleArray = 2.0 * np.arcsin(np.sqrt(0.5 * np.clip(gap, 0.0, 2.0)))
+    rest = np.flatnonzero((sign < 0.0) | (gap <= floor))
+    angles[rest] = _angles(plan, rows[rest] + job[0], columns[rest] + job[2], sign[rest])
+    return angles
+
+
+def _first_pairs(plan: TilePlan, job: Job, scratch: Scratch) -> Pairs:
+    """The pairs at the inputs; nearly parallel and antiparallel ones from their differences."""
+    rho = _product(plan, job, scratch)
+    if not plan.angular:
+        return Pairs(rho, rho, rho, None, rho)
+    theta, gap = scratch.get("theta", rho.shape), scratch.get("gap", rho.shape)
+    folded = plan.parity != "none"
+    magnitude = np.abs(rho, out=gap)
+    close = np.flatnonzero(magnitude > 1.0 - _CLOSE[rho.dtype])
+    np.arccos(magnitude if folded else rho, out=theta)
+    if plan.layers:
+        np.subtract(1.0, magnitude if folded else rho, out=gap)
+    if close.size:
+        rows, columns = np.divmod(close, rho.shape[1])
+        flat = rho.reshape(-1)
+        sign = np.copysign(1.0, flat[close]).astype(np.float64)
+        angle = _close_angles(plan, job, rows, columns, sign, rho.size)
+        small = 2.0 * np.sin(0.5 * angle) ** 2
+        flat[close] = sign * (1.0 - small)
+        far = (sign < 0.0) & (not folded)
+        theta.reshape(-1)[close] = np.where(far, np.pi - angle, angle)
+        if plan.layers:
+            gap.reshape(-1)[close] = np.where(far, 2.0 - small, small)
+    if not plan.layers:
+        return Pairs(rho, theta, gap, None, rho)
+    return _start_ratio(plan, rho, theta, gap, scratch)
+
+
+def _start_ratio(plan: TilePlan, rho: FloatArray, theta: FloatArray, gap: FloatArray, scratch: Scratch) -> Pairs:
+    """The state before a hidden layer that is not the last: Theta_0 / (s_i s_j) = rho."""
+    ratio = scratch.get("ratio", rho.shape)
+    if plan.parity == "even":
+        # an even kappa, an odd kappa_dot: the two signs of kappa_dot(rho) * rho cancel
+        np.abs(rho, out=rho)
+    np.copyto(ratio, rho)
+    sign = None
+    if plan.parity == "odd":
+        sign = scratch.get("sign", rho.shape)
+        np.copysign(1.0, rho, out=sign)
+    return Pairs(rho, theta, gap, sign, ratio)
+
+
+def _outputs(plan: TilePlan, pairs: Pairs, scratch: Scratch) -> tuple[FloatArray, FloatArray | None]:
+    """Where a road writes its value, and its slope for the NTK."""
+    value = scratch.get("value", pairs.rho.shape)
+    return value, scratch.get("slope", pairs.rho.shape) if plan.tangent else None
+
+
+def _ratio_step(layer: Layer, pairs: Pairs, slope: FloatArray, job: Job) -> None:
+    """ratio = cos phi_i cos phi_j (slope of the pair) ratio, before rho' is added."""
+    layer.cosines.apply(slope, job, layer.road.gain / layer.road.unit)
+    np.multiply(pairs.ratio, slope, out=pairs.ratio)
+
+
+def _power_layer(plan: TilePlan, layer: Layer, pairs: Pairs, job: Job, scratch: Scratch) -> Pairs:
+    """One hidden layer where kappa and kappa_dot are analytic in rho on [-1, 1]."""
+    rho = pairs.rho
+    ratio = scratch.get("ratio", rho.shape)
+    if pairs.ratio is rho:
+        np.copyto(ratio, rho)
+    after = Pairs(rho, rho, rho, None, ratio)
+    value, slope = _outputs(plan, pairs, scratch)
+    layer.road.read(after, job, value, slope, scratch)
+    if slope is not None:
+        _ratio_step(layer, after, slope, job)
+    layer.cosines.apply(value, job, 1.0 / layer.road.unit)
+    np.copyto(rho, value)
+    if layer.half_left is not None and layer.half_right is not None:
+        columns = layer.half_right[job[2] : job[3]]
+        rows = layer.half_left[job[0] : job[1]]
+        part = rho[: rows.size, : columns.size]
+        np.add(part, np.multiply.outer(np.sin(2.0 * rows), np.sin(2.0 * columns)), out=part)
+    elif layer.half:
+        np.add(rho, np.sin(2.0 * layer.half) ** 2, out=rho)
+    if plan.tangent:
+        np.add(ratio, rho, out=ratio)
+    return after
+
+
+def _turn(layer: Layer, tile: FloatArray, job: Job, opposite: bool) -> None:
+    """tile += 2 sin((phi_i - phi_j) / 2)^2, or with phi_i + phi_j where `opposite`."""
+    if layer.half_left is None or layer.half_right is None:
+        if opposite and layer.half:
+            np.add(tile, 2.0 * np.sin(2.0 * layer.half) ** 2, out=tile)
+        return
+    rows, columns = layer.half_left[job[0] : job[1]], layer.half_right[job[2] : job[3]]
+    part = tile[: rows.size, : columns.size]
+    angle = np.add.outer(rows, columns) if opposite else np.subtract.outer(rows, columns)
+    np.sin(angle, out=angle)
+    np.multiply(angle, angle, out=angle)
+    np.multiply(angle, 2.0, out=angle)
+    np.add(part, angle, out=part)
+
+
+def _angular_layer(plan: TilePlan, layer: Layer, pairs: Pairs, job: Job, scratch: Scratch) -> Pairs:
+    """One hidden layer where theta matters: 1 - |rho'| from kappa(1) - kappa(rho), theta' from it."""
+    gap, slope = _outputs(plan, pairs, scratch)
+    layer.road.read_drop(pairs, job, gap, slope, scratch)
+    if slope is not None:
+        _ratio_step(layer, pairs, slope, job)
+    sign, biased = pairs.sign, layer.half_left is not None or layer.half != 0.0
+    if sign is not None and biased:
+        gap = _signed_gap(layer, gap, sign, job, scratch)
+    else:
+        layer.cosines.apply(gap, job, 1.0 / layer.road.unit)
+        _turn(layer, gap, job, opposite=False)
+    np.copyto(pairs.gap, gap)
+    np.subtract(1.0, gap, out=pairs.rho)
+    if sign is not None:
+        np.multiply(pairs.rho, sign, out=pairs.rho)
+    np.multiply(gap, 0.5, out=pairs.theta)
+    np.maximum(pairs.theta, 0.0, out=pairs.theta)
+    np.sqrt(pairs.theta, out=pairs.theta)
+    np.arcsin(pairs.theta, out=pairs.theta)
+    np.multiply(pairs.theta, 2.0, out=pairs.theta)
+    if plan.tangent:
+        np.add(pairs.ratio, pairs.rho, out=pairs.ratio)
+    return pairs
+
+
+def _signed_gap(layer: Layer, drop: FloatArray, sign: FloatArray, job: Job, scratch: Scratch) -> FloatArray:
+    """1 - |rho'| and the new sign, for an odd kappa with a bias: both 1 - rho' and 1 + rho' are formed."""
+    below, above = scratch.get("slope", drop.shape), drop
+    np.subtract(2.0 * layer.road.unit, drop, out=below)
+    negative = sign < 0.0
+    upper = np.where(negative, below, above)
+    lower = np.where(negative, above, below)
+    for tile, opposite in ((upper, False), (lower, True)):
+        layer.cosines.apply(tile, job, 1.0 / layer.road.unit)
+        _turn(layer, tile, job, opposite)
+    np.copysign(1.0, lower - upper, out=sign)
+    np.minimum(upper, lower, out=drop)
+    return drop
+
+
+def evaluate_tile(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
+    """K_L or Theta_L on rows job[0]:job[1] and columns job[2]:job[3] (padding beyond them is undefined)."""
+    pairs = _first_pairs(plan, job, scratch)
+    step = _angular_layer if plan.angular else _power_layer
+    for layer in plan.layers:
+        pairs = step(plan, layer, pairs, job, scratch)
+    value, slope = _outputs(plan, pairs, scratch)
+    plan.final.read(pairs, job, value, slope, scratch)
+    if pairs.sign is not None and plan.final.folded:
+        np.multiply(value, pairs.sign, out=value)
+    if slope is not None:
+        np.multiply(slope, pairs.ratio, out=slope)
+        if plan.final.gain != 1.0:
+            np.multiply(slope, plan.final.gain, out=slope)
+        np.add(value, slope, out=value)
+    plan.last.apply(value, job)
+    if plan.offset:
+        np.add(value, plan.offset, out=value)
+    return value

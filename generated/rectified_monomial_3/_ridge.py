@@ -1,0 +1,68 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
+"""Ridge regression on features, with the nugget where it belongs.
+
+Kernel ridge solves (K + lambda) a = y. With K ~ Z Z' + diag(nu), nu the nugget of each row, the same predictor is
+
+    w = (1 + Z' D^-1 Z)^-1 Z' D^-1 y,    D = lambda + diag(nu),    f(x) = <phi(x), w>
+
+in one pass over the rows and memory for one m x m matrix. Part of every generated package; it needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, SupportsFloat
+
+import numpy as np
+
+from ._inputs import DoubleArray, as_floats, as_scale
+
+if TYPE_CHECKING:
+    from ._features import FeatureSketch
+
+_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class RidgeModel:
+    """A fitted predictor: `weights` (m,) or (m, outputs), float64."""
+
+    sketch: FeatureSketch
+    weights: DoubleArray
+
+    def predict(self, x: Any) -> DoubleArray:
+        """f of each row of x (n, d): (n,) or (n, outputs), float64.
+
+        Raises:
+            ValueError: naming x, as `transform`.
+        """
+        parts = [block @ self.weights.astype(block.dtype) for block in self.sketch.blocks(x, _BLOCK)]
+        result: DoubleArray = np.concatenate(parts).astype(np.float64)
+        return result
+
+
+def fit_ridge(sketch: FeatureSketch, x: Any, y: Any, ridge: SupportsFloat) -> RidgeModel:
+    """Kernel ridge regression of y (n,) or (n, outputs) on rows x (n, d), with noise variance `ridge` > 0.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    noise = as_scale("ridge", ridge, zero=False)
+    targets = as_floats("y", y).astype(np.float64)
+    nugget = sketch.nugget(x)
+    if targets.ndim not in (1, 2) or len(targets) != len(nugget):
+        raise ValueError(f"y: expected {len(nugget)} values or rows of values, got shape {targets.shape}")
+    weight, start = 1.0 / (noise + nugget), 0
+    gram: DoubleArray | None = None
+    for block in sketch.blocks(x, _BLOCK):
+        part = slice(start, start + len(block))
+        scaled = block * np.sqrt(weight[part]).astype(block.dtype)[:, None]
+        values = targets[part] * (np.sqrt(weight[part]) if targets.ndim == 1 else np.sqrt(weight[part])[:, None])
+        if gram is None:
+            gram = np.eye(block.shape[1])
+            right = np.zeros((block.shape[1], *targets.shape[1:]))
+        gram += scaled.T @ scaled
+        right += scaled.T @ values
+        start = part.stop
+    assert gram is not None
+    return RidgeModel(sketch, np.linalg.solve(gram, right).astype(np.float64))
