@@ -313,7 +313,7 @@ def sandbox() -> Iterator[_Watch]:
         (Path(folder) / "link").symlink_to(folder)
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, limit[1]))
         sys.modules["kernelc.pipeline"] = _Pipeline()
-        real_pipeline.compile_activation = _limited_compile
+        real_pipeline.compile_activation = _limited_compile  # type: ignore[assignment]
         watch = _Watch(Path(folder))
         try:
             watch.active = True

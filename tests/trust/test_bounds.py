@@ -37,6 +37,7 @@ from kernelc.model import (
     DirectEvaluation,
     Growth,
     HermiteExpansion,
+    NormFit,
     SeriesExpansion,
 )
 from kernelc.parse import parse_activation
@@ -222,6 +223,7 @@ def certificate_of(found: ActivationTraits, *, proved: bool) -> dict[str, Any]:
         {},
         None,
         None,
+        NormFit((0.25, 4.0), None, None, "not asked for", 0, 0, ()),
     )
     return dict(certify(inputs, 4).certificate)
 
