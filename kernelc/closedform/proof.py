@@ -16,6 +16,7 @@ from kernelc.closedform.derive import ClosedForm
 from kernelc.closedform.normal_form import exact
 from kernelc.closedform.reference import Function, Rule, expectation, numeric, second_moment
 from kernelc.closedform.special import MPMATH_NAMES
+from kernelc.closedform.stable import FloatDual
 from kernelc.errors import CertificationError
 from kernelc.model import Q11, Q12, Q22, VARIABLE
 
@@ -29,6 +30,9 @@ class _Setting:
     digits: int
 
 
+#: where float64 forms are compared with the moments, how well those are known, and what may differ
+_END_VARIANCES = (Fraction(1, 4), Fraction(1), Fraction(4))
+_END_DIGITS, _END_ERROR = 15, 1e-9
 #: cosines that every proof visits first: both signs, close to both ends
 _COSINES = (Fraction(1, 2), Fraction(-7, 10), 1 - Fraction(1, 2**12), -1 + Fraction(1, 2**9), Fraction(1, 10))
 
@@ -134,3 +138,30 @@ def _reference(
     reference = _to_mpf(expectation(function, breakpoints, (q11, q12, q22), rule))
     moments = [second_moment(function, breakpoints, q, rule) for q in (q11, q22)]
     return reference, _to_mpf((moments[0] * moments[1]).sqrt())
+
+
+def holds_at_equal_inputs(dual: FloatDual, function: sympy.Expr) -> bool:
+    """Whether the float64 form of E[f(u) f(v)] is E[f(sZ)^2] at q11 = q12 = q22, f a formula in the variable.
+
+    The determinant vanishes there: an evaluation can fail at that very point and be right beside it. A comparison
+    with quadrature at a few variances, not a proof; variances at which f^2 does not decay are left out.
+    """
+    rule = Rule.of(_END_DIGITS)
+    breakpoints = [_ball(b) for b in cut(function).breakpoints]
+    low, high = dual.variances
+    old = ctx.dps
+    try:
+        ctx.dps = _END_DIGITS + 10
+        for variance in _END_VARIANCES:
+            if not low <= float(variance) <= high:
+                continue
+            try:
+                expected = float(second_moment(numeric(function), breakpoints, arb(str(float(variance))), rule))
+            except ValueError:
+                continue
+            q = float(variance)
+            if abs(float(dual(q, q, q)) - expected) > _END_ERROR * abs(expected):
+                return False
+    finally:
+        ctx.dps = old
+    return True

@@ -9,9 +9,11 @@ from typing import Any
 import sympy
 
 from kernelc.closedform.derive import ClosedForm, NoClosedForm, derive
-from kernelc.closedform.proof import prove
+from kernelc.closedform.normal_form import exact
+from kernelc.closedform.proof import holds_at_equal_inputs, prove
 from kernelc.closedform.stable import compile_dual
 from kernelc.errors import CertificationError, UnsupportedError
+from kernelc.model import VARIABLE
 from kernelc.program import ClosedFormDual, ClosedFormProgram
 
 SAMPLES = 3
@@ -42,20 +44,24 @@ def state_closed_form(expression: sympy.Expr) -> ClosedFormStatement:
     except CertificationError as error:
         # Either is wrong, the derivation or the quadrature: the form is not stated.
         return ClosedFormStatement(None, f"a form was derived, but could not be confirmed: {error}")
-    return ClosedFormStatement(_content(form, float(difference)), None, _program(form))
+    return ClosedFormStatement(_content(form, float(difference)), None, _program(form, expression))
 
 
-def _program(form: ClosedForm) -> ClosedFormProgram | None:
+def _program(form: ClosedForm, expression: sympy.Expr) -> ClosedFormProgram | None:
     """T and Tdot in float64; None where T does not hold there."""
-    dual = _compiled(form, dot=False)
-    return None if dual is None else ClosedFormProgram(dual, _compiled(form, dot=True))
+    sigma = exact(expression)
+    dual = _compiled(form, sigma, dot=False)
+    slope = None if dual is None else _compiled(form, sympy.diff(sigma, VARIABLE), dot=True)
+    return None if dual is None else ClosedFormProgram(dual, slope)
 
 
-def _compiled(form: ClosedForm, *, dot: bool) -> ClosedFormDual | None:
+def _compiled(form: ClosedForm, function: sympy.Expr, *, dot: bool) -> ClosedFormDual | None:
+    """One of both; None where it holds nowhere, or is not the moment of `function` at equal inputs."""
     try:
-        return compile_dual(form, dot=dot).to_program()
+        dual = compile_dual(form, dot=dot)
     except UnsupportedError:
         return None
+    return dual.to_program() if holds_at_equal_inputs(dual, function) else None
 
 
 def formulas(found: Mapping[str, sympy.Expr | None]) -> dict[str, Any]:

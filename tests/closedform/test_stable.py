@@ -10,9 +10,12 @@ import pytest
 import sympy
 
 from kernelc.closedform import Q11, Q12, Q22, ClosedForm, FloatDual, compile_dual, derive
+from kernelc.closedform.normal_form import exact
+from kernelc.closedform.proof import holds_at_equal_inputs
 from kernelc.closedform.special import MPMATH_NAMES
 from kernelc.errors import UnsupportedError
 from kernelc.model import VARIABLE as t
+from kernelc.parse import parse_activation
 from tests.closedform.rows import ALL, INNER, JUMPS, A, B, form
 
 VALUES = {A: sympy.Rational(3, 4), B: sympy.Rational(5, 4)} | {
@@ -167,3 +170,17 @@ def test_scalars_and_broadcasting() -> None:
     kernel = compiled("gelu", False)
     assert kernel(1.0, 0.5, 1.0).shape == ()
     assert kernel(np.ones((3, 1)), 0.5, np.ones(4)).shape == (3, 4)
+
+
+@pytest.mark.parametrize("text", ["exp(-Abs(t))", "sinh(Max(t, 0))", "sinh(Abs(t))", "exp(-2*Abs(t)) + t*exp(-Abs(t))"])
+def test_equal_inputs_reach_the_moment(text: str) -> None:
+    """At q11 = q12 = q22 tilted quadrants shrink to a corner at the origin: T is E[sigma(sZ)^2] all the same."""
+    expression = parse_activation(text, name="f").expression
+    form = derive(expression)
+    assert isinstance(form, ClosedForm)
+    for dot, function in ((False, expression), (True, sympy.diff(expression, t))):
+        dual = compile_dual(form, dot=dot)
+        assert holds_at_equal_inputs(dual, exact(function))
+        assert not holds_at_equal_inputs(dual, 1.001 * exact(function))
+        near, at = float(dual(1.0, 1.0 - 2.0**-40, 1.0)), float(dual(1.0, 1.0, 1.0))
+        assert near == pytest.approx(at, rel=1e-4)

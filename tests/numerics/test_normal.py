@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import mpmath
@@ -129,3 +130,11 @@ def test_difference_of_products_is_exact_where_plain_arithmetic_is_not() -> None
     assert difference_of_products(a, b, 1.0, 1.0) == -(2.0**-60)
     assert a * b - 1.0 == 0.0
     assert abs(difference_of_products(3e200, 2e80, 1e200, 1e80) - 5e280) < 1e265
+
+
+def test_the_quadrant_at_the_origin_is_its_angle() -> None:
+    """h = k = 0: every distance vanishes, and the correlation alone decides."""
+    for r in (-1.0, -0.3, 0.0, 0.5, 1.0):
+        expected = 0.25 + math.asin(r) / (2 * math.pi)
+        assert bivariate_normal(0.0, 0.0, r) == pytest.approx(expected, abs=1e-15)
+        assert bivariate_normal(-0.0, 0.0, r) == pytest.approx(expected, abs=1e-15)

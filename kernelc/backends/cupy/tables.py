@@ -48,8 +48,11 @@ def render(program: KernelProgram) -> str:
 
 def literal(value: float, dtype: np.dtype[np.floating]) -> str:
     """The shortest text that reads back as the number in `dtype`, with the suffix that C wants."""
-    text = repr(float(value)) if dtype == np.float64 else str(np.float32(value))
-    return text if dtype == np.float64 else f"{text}f"
+    if dtype == np.float64:
+        return repr(float(value))
+    if abs(value) > float(np.finfo(np.float32).max):
+        return f"(float){float(value)!r}"  # infinity: such kernels are left to the host, which refuses float32
+    return f"{np.float32(value)!s}f"
 
 
 def _macros(program: KernelProgram) -> str:

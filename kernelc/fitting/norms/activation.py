@@ -169,11 +169,16 @@ def profile(activation: ScaledActivation, s: float, degree: int) -> Profile:
     # sqrt(phi), which both h_k and sigma are weighted with: nothing overflows
     root = gaussian(flat * _HALF_ROOT) * (2.0 * math.pi) ** 0.5 / _FOURTH_ROOT
     moments = np.array([np.sum(weight * (v * root) ** 2) for v in values])
-    weighted = [v * root * weight / np.sqrt(m) for v, m in zip(values, moments, strict=True)]
-    found = np.empty((len(values), degree + 1))
-    before, now = np.zeros_like(flat), root
+    weighted = np.array([v * root * weight / np.sqrt(m) for v, m in zip(values, moments, strict=True)])
+    found, products = np.empty((len(values), degree + 1)), np.empty_like(weighted)
+    before, now, after = np.zeros_like(flat), root, np.empty_like(flat)
     for k in range(degree + 1):
-        for row, w in zip(found, weighted, strict=True):
-            row[k] = np.sum(w * now)
-        before, now = now, (flat * now - np.sqrt(float(k)) * before) / np.sqrt(k + 1.0)
+        np.multiply(weighted, now, out=products)
+        np.add.reduce(products, axis=1, out=found[:, k])
+        # (z h_k - sqrt(k) h_{k-1}) / sqrt(k + 1), in place
+        np.multiply(flat, now, out=after)
+        before *= math.sqrt(k)
+        after -= before
+        after /= math.sqrt(k + 1)
+        before, now, after = now, after, before
     return Profile(found, moments)

@@ -68,7 +68,8 @@ class PairSampler:
         self._activation = activation
         self._s = s
         self._parity = parity
-        profiles = [profile(activation, float(v), _degree(activation, s)) for v in s]
+        last = _degree(activation, s)
+        profiles = [profile(activation, float(v), last) for v in s]
         #: (n, kernels, degree + 1) and (n, kernels)
         self.coefficients = np.array([p.coefficients for p in profiles])
         self.moments = np.array([p.moments for p in profiles])
