@@ -236,6 +236,11 @@ def _blockwise(rho: FloatArray, block: Callable[[FloatArray, FloatArray, Scratch
     return result.reshape(rho.shape)[()]
 
 
+def fits(dual: DualTables, dtype: np.dtype[Any]) -> bool:
+    """Whether `dtype` holds the kernel's values, and an eighth more: sums on the way are larger than their result."""
+    return dual.at_one <= float(np.finfo(dtype).max) / 8
+
+
 def _correlations(dual: DualTables, name: str, rho: npt.ArrayLike) -> FloatArray:
     """`rho` as correlations, in a dtype that holds every value of the kernel: |kappa| <= kappa(1).
 
@@ -243,8 +248,7 @@ def _correlations(dual: DualTables, name: str, rho: npt.ArrayLike) -> FloatArray
         ValueError: naming `name`, see `as_correlation`; also where the kernel leaves the range of float32.
     """
     checked = as_correlation(name, rho)
-    # an eighth: sums on the way are a little larger than their result
-    if dual.at_one > float(np.finfo(checked.dtype).max) / 8:
+    if not fits(dual, checked.dtype):
         raise ValueError(
             f"{name}: the kernel reaches {dual.at_one!r}, which {checked.dtype} does not hold; pass float64"
         )

@@ -850,6 +850,9 @@ APART double side(double h, double b, double tilt, double edge, double corner) {
 /* exp(tilt) P(X <= h, Y <= k). */
 APART double quadrant(double h, double k, double bh, double bk, double tilt, double edge_h, double edge_k,
                       double corner) {
+    if (h == 0.0 && k == 0.0 && bh == 0.0 && bk == 0.0) {
+        return copysign(1.0, bh) == copysign(1.0, bk) ? 0.0 : 0.5 * exp(tilt);
+    }
     const int inside = copysign(1.0, h) > 0.0 && copysign(1.0, k) > 0.0;
     const double whole = inside ? exp(tilt) : 0.0;
     return whole - (side(h, bh, tilt, edge_h, corner) + side(k, bk, tilt, edge_k, corner));

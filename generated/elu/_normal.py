@@ -168,7 +168,8 @@ def scaled_quadrant(
     integral of exp(-radius^2/2)/(2 pi) over the angle along both sides (divergence theorem in polar
     coordinates); near the origin each is Owen's T (Ann. Math. Statist. 27 (1956), 1075-1090).
     Observed error 3e-16 for tilt 0; about 1e-15 relative to the largest of 1{inside} exp(tilt),
-    exp(edge) and exp(corner) otherwise.
+    exp(edge) and exp(corner) otherwise. Where h, k, bh and bk all vanish (r = +-1 is reached with the
+    corner at the origin) the signs of bh and bk tell the two apart: they differ where r = 1.
     """
     arrays = np.broadcast_arrays(h, k, bh, bk, tilt, edge_h, edge_k, corner)
     shape = arrays[0].shape
@@ -177,7 +178,12 @@ def scaled_quadrant(
         inside = ~(np.signbit(h) | np.signbit(k))
         whole = np.exp(np.where(inside, tilt, -np.inf))
         sides = _side(h, bh, tilt, edge_h, corner) + _side(k, bk, tilt, edge_k, corner)
-        return np.asarray(whole - sides).reshape(shape)
+        value = whole - sides
+        corners = (h == 0.0) & (k == 0.0) & (bh == 0.0) & (bk == 0.0)
+        if corners.any():
+            half = np.where(np.signbit(bh) == np.signbit(bk), 0.0, 0.5)
+            value = np.where(corners, half * np.exp(tilt), value)
+        return np.asarray(value).reshape(shape)
 
 
 def quadrant_excess(h: ArrayLike, k: ArrayLike, bh: ArrayLike, bk: ArrayLike) -> Array:
@@ -220,7 +226,9 @@ def bivariate_normal(h: ArrayLike, k: ArrayLike, r: ArrayLike) -> Array:
         bh, bk = (_ratio(difference_of_products(a, 1.0, r, b), spread) for a, b in ((k, h), (h, k)))
         zero = np.zeros_like(h)
         corner = -0.5 * (h * h + bh * bh)
-        return scaled_quadrant(h, k, bh, bk, zero, -0.5 * h * h, -0.5 * k * k, corner)
+        value = scaled_quadrant(h, k, bh, bk, zero, -0.5 * h * h, -0.5 * k * k, corner)
+    # about the origin the angle of the quadrant is all there is
+    return np.where((h == 0.0) & (k == 0.0), 0.25 + np.arctan2(r, spread) / _TWO_PI, value)
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:

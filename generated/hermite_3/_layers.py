@@ -218,7 +218,9 @@ def compiled_variance_serves(
 ) -> bool:
     """Whether every variance that is met is the compiled one."""
     try:
-        require_compiled_variance(tables, "x1", scales * scales, dtype)
+        with np.errstate(over="ignore"):
+            variances = scales * scales
+        require_compiled_variance(tables, "x1", variances, dtype)
         if depth > 1:
             _refuse_other_depths(tables, w_std, b_std, dtype)
     except ValueError:

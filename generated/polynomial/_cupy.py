@@ -23,7 +23,7 @@ import cupy
 import numpy as np
 
 from ._dispatch import on_device
-from ._evaluation import ThetaTable, derivative
+from ._evaluation import ThetaTable, derivative, fits
 from ._forms import CLOSED, NORMS
 from ._inputs import DoubleArray, as_depth, as_scale, float_type, require_rows
 from ._layers import Network, RowPath, diagonal, row_path, unit_factors
@@ -88,6 +88,9 @@ def _blocks(entries: int) -> int:
 def _values(name: str, which: int, rho: Any) -> Any:
     """One of the four functions of rho; `which` as in `_kernels.cu`."""
     checked = _as_floats("rho", rho)
+    dual = derivative(TABLES) if which % 2 else TABLES.kappa
+    if not fits(dual, checked.dtype):
+        return cupy.asarray(_host(name, rho))
     out, bad = cupy.empty_like(checked), cupy.zeros(1, np.int32)
     if checked.size:
         arguments = (checked, out, np.uint64(checked.size), np.int32(which), bad)
@@ -104,7 +107,6 @@ def kappa(rho: Any) -> Any:
 
 def kappa_dot(rho: Any) -> Any:
     """`kappa_dot` of the package for a CuPy array."""
-    derivative(TABLES)
     return _values("kappa_dot", 1, rho)
 
 
@@ -115,7 +117,6 @@ def kappa_series(rho: Any) -> Any:
 
 def kappa_dot_series(rho: Any) -> Any:
     """`kappa_dot_series` of the package for a CuPy array."""
-    derivative(TABLES)
     return _values("kappa_dot_series", 3, rho)
 
 
@@ -329,7 +330,8 @@ def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, 
         derivative(TABLES)
     source, reach = choose_source(TABLES, CLOSED, NORMS, network, norms, dtype)
     form = _form(source, network.tangent)
-    if form is None:
+    held = fits(TABLES.kappa, dtype) and not (network.tangent and not fits(derivative(TABLES), dtype))
+    if form is None or not held:
         return None
     sides, moments = [], []
     for rows, side in zip(matrices, norms, strict=True):

@@ -125,7 +125,5 @@ TABLES = KernelTables(
     drop=DROP,
     kappa_dot=None,
     derivative_refused="sigma jumps at t = 0: sigma' is not square integrable, the NTK is infinite at rho = 1",
-    breakpoints=(
-        0.0,
-    ),
+    breakpoints=(0.0,),
 )

@@ -284,7 +284,5 @@ TABLES = KernelTables(
     drop=DROP,
     kappa_dot=KAPPA_DOT,
     derivative_refused=None,
-    breakpoints=(
-        0.0,
-    ),
+    breakpoints=(0.0,),
 )

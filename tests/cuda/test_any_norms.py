@@ -49,7 +49,8 @@ def test_against_the_recursion(network_of: Load, cupy: ModuleType, name: str) ->
         truth[np.abs(truth) < 1e-50] = 0.0  # the reference takes 1e-80 for a variance of 0
         scale = np.sqrt(np.diag(truth))
         result = getattr(package, kernel)(cupy.asarray(x), cupy.asarray(x.copy()), **settings).get()
-        assert (np.abs(result - truth) <= GOAL["float64"] * np.multiply.outer(scale, scale)).all()
+        # a zero row's covariances may be a number that no sum ever feels
+        assert (np.abs(result - truth) <= GOAL["float64"] * np.multiply.outer(scale, scale) + 1e-40).all()
 
 
 @pytest.mark.parametrize("name", ["gelu", "elu", "hard_tanh", "hard_shrink", "leaky_sin"])

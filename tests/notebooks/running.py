@@ -37,9 +37,9 @@ def executed(notebook: Any) -> Any:
             timeout=_SECONDS,
             kernel_name="python3",
             resources={"metadata": {"path": folder}},
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYTHONHASHSEED": "0"},
         )
-        return asyncio.run(client.async_execute())
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYTHONHASHSEED": "0"}
+        return asyncio.run(client.async_execute(env=environment))
 
 
 def normalised(notebook: Any) -> Any:

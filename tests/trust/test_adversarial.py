@@ -293,8 +293,10 @@ def test_zero_rows(module: ModuleType) -> None:
         if found is None:
             continue
         assert np.isfinite(found).all()
-        assert found[0, 0] == found[0, 1] == found[1, 1]
-        assert same(found[2:, 2:], function(x[2:]))
+        # the diagonal comes from the moments, the rest from the evaluation of pairs
+        assert np.allclose(found[:2, :2], found[0, 0], rtol=1e-12, atol=0.0)
+        alone = function(x[2:])
+        assert np.allclose(found[2:, 2:], alone, rtol=1e-10, atol=1e-10 * float(np.abs(alone).max()))
         if float(Fraction(module.CERTIFICATE["homogeneous_degree"] or "0")) > 0:
             assert not found[:2].any()
 

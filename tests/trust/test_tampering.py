@@ -114,8 +114,11 @@ def test_files_that_are_missing_added_or_swapped(
 
     for path in sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file()):
         (folder / path).unlink()
-        assert check(out, name) in (1, 2)
+        # the report's page can be made again at any time: it may be missing, but not be another's
+        assert check(out, name) in ((0,) if path.name == "report.html" else (1, 2))
         restored()
+        if path.name == "report.html":
+            continue
         (folder / path).write_bytes((folder / path).read_bytes() + b"\n")
         assert check(out, name) == 1
         restored()

@@ -116,8 +116,9 @@ def write_in_a_process(module: EmittedModule, out: Path, at: int, act: Act, way:
 
 
 def files_in(folder: Path) -> Mapping[str, str]:
-    """What lies in a kernel's folder."""
-    return {p.relative_to(folder).as_posix(): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """What lies in a kernel's folder, but for the report's page, which is no part of the module."""
+    found = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "report.html")
+    return {p.relative_to(folder).as_posix(): p.read_text() for p in found}
 
 
 @dataclass(frozen=True)

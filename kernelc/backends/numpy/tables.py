@@ -143,7 +143,9 @@ def render(program: KernelProgram) -> str:
 
 
 def _points(values: tuple[float, ...]) -> str:
-    return _tuple(values, 4) if values else "()"
+    if len(values) < 2:  # as a formatter leaves it
+        return f"({values[0]!r},)" if values else "()"
+    return _tuple(values, 4)
 
 
 def imports(program: KernelProgram) -> tuple[str, ...]:
