@@ -169,7 +169,8 @@ def profile(activation: ScaledActivation, s: float, degree: int) -> Profile:
     # sqrt(phi), which both h_k and sigma are weighted with: nothing overflows
     root = gaussian(flat * _HALF_ROOT) * (2.0 * math.pi) ** 0.5 / _FOURTH_ROOT
     moments = np.array([np.sum(weight * (v * root) ** 2) for v in values])
-    weighted = np.array([v * root * weight / np.sqrt(m) for v, m in zip(values, moments, strict=True)])
+    with np.errstate(invalid="ignore"):  # a moment may vanish: the caller looks at it
+        weighted = np.array([v * root * weight / np.sqrt(m) for v, m in zip(values, moments, strict=True)])
     found, products = np.empty((len(values), degree + 1)), np.empty_like(weighted)
     before, now, after = np.zeros_like(flat), root, np.empty_like(flat)
     for k in range(degree + 1):
