@@ -27,6 +27,8 @@ from ._norms import NormTables, hermite_rows, moments
 _RANGE_SLACK = 1e-6
 #: Nodes over a range of norms, and the last degree held there.
 _NODES, _LAST_DEGREE = 16, 64
+#: What the kernel may be missed by between the nodes, relatively.
+_UNRESOLVED = 1e-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ def _over_norms(
     unit = network_coefficients(rows, kernel, degree)
     at_one = scale**2 * network_at_one(slopes if kernel == "ntk" else [np.zeros_like(scale)], kernel)
     held = unit * scale[:, None, None] * scale[None, :, None]
-    return RadialSeries(
+    series = RadialSeries(
         name=tables.name,
         kernel=kernel,
         depth=depth,
@@ -217,6 +219,34 @@ def _over_norms(
         shift=norms.shift,
         landmark=compiled if reach == norms.norms and low <= compiled <= high else None,
     )
+    _require_resolved(series, norms, compiled)
+    return series
+
+
+def _require_resolved(series: RadialSeries, norms: NormTables, compiled: float) -> None:
+    """Refuse a range over which the kernel varies too fast for the nodes: its size between them is compared.
+
+    Raises:
+        ValueError: naming norms.
+    """
+    between = np.sqrt(series.norms[1:] * series.norms[:-1])
+    scale, slopes = between, []
+    for _ in range(series.depth):
+        squared, slope = moments(norms, scale)
+        if slope is not None:
+            slopes.append(slope * scale**2 / np.where(squared > 0.0, squared, 1.0))
+        scale = np.sqrt(squared)
+    exact = scale**2 * network_at_one(slopes if series.kernel == "ntk" else [np.zeros_like(scale)], series.kernel)
+    weights = series.weights(between)
+    found = np.einsum("ni,nj,ijk->n", weights, weights, series.coefficients)
+    wrong = np.abs(found - exact) > _UNRESOLVED * exact
+    if bool(wrong.any()):
+        worst = float(between[wrong][0])
+        raise ValueError(
+            f"norms: {series.name} grows too fast from norm {series.low!r} to {series.high!r} for features that serve "
+            f"them all (wrong at norm {worst:.3g}); give Sketch the range of the rows, such as "
+            f"norms=({compiled / 2:.3g}, {compiled * 2:.3g}), or recompile with a narrower one by --norms"
+        )
 
 
 def _nodes(low: float, high: float, shift: float) -> DoubleArray:

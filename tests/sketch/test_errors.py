@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from types import ModuleType
 
@@ -89,3 +90,16 @@ def test_fast_directions_beyond_128_columns(relu: ModuleType, isotropic: Make) -
     assert fitted.plan["draws"] == "hadamard"
     measured = relative(gram(fitted.transform(rows)), truth)
     assert measured == pytest.approx(fitted.plan["predicted_relative_error"], rel=0.15)
+
+
+def test_a_range_over_which_the_kernel_outgrows_its_nodes_is_refused() -> None:
+    """exp's kernel spans 11 orders over the default norms: features there were wrong by more than the kernel."""
+    exponential = importlib.import_module("generated.exp")
+    x = np.random.default_rng(0).standard_normal((40, 12))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    with pytest.raises(ValueError, match=r"norms: exp grows too fast .* such as norms=\(0.5, 2\)"):
+        exponential.features(x, kernel="nngp", features=2048)
+    for kernel in ("nngp", "ntk"):
+        mapped = exponential.Sketch(kernel=kernel, features=4096, norms=(0.5, 2.0)).fit(x).transform(x)
+        exact = getattr(exponential, kernel)(x)
+        assert np.linalg.norm(mapped @ mapped.T - exact) < 0.05 * np.linalg.norm(exact)
