@@ -236,8 +236,8 @@ def _power_plan(series: RadialSeries, request: Request, pairs: tuple[Pairs, Pair
 
 
 _POWER_GUARANTEES = {
-    "polysketch": "entrywise: mean exact, variance to first order; subspace embedding of the kept series' kernel with "
-    "epsilon 0.5 and probability 0.9 at features_for_embedding (growing as statistical dimension^2)",
+    "polysketch": "entrywise: mean exact, variance to first order; an estimate of what a subspace embedding of the "
+    "kept series' kernel asks for (epsilon 0.5, probability 0.9) is features_for_embedding, as statistical dimension^2",
     "tensorsketch": "entrywise: mean exact, variance up to terms of order 1 / features^2",
 }
 

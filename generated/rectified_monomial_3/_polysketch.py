@@ -18,9 +18,10 @@ c_k rho^(k - c), the derivative of the result in what node v estimates (rho^c, f
 A(a, a') = rho^(a + a') for a != a', 1 + 2 rho^2a for a = a' > 0 (less 2 S, S = sum x_i^2 y_i^2, where a is one leaf)
 and 1 for a = a' = 0; N is the length that the final SRHT samples from. kappa is the sketched part.
 
-Guarantee (`embedding_features`). A node keeps |z|^2 of every tensor z with second moment 1 + 8 / D, so the tree and
-the SRHT keep it with (1 + 8 / D)^(q - 1) (1 + 2 / m); by Ahle et al. (2020), Lemma 11 and Theorem 1 (Kane, Nelson 2014,
-Theorem 6.2 for the step to matrices), with probability 1 - delta
+Embedding (`embedding_features`, an estimate: the argument is that of Ahle et al. (2020) and, for the step to matrices,
+of Kane and Nelson (2014); its constants are worked out by hand, and nothing here proves them). A node keeps |z|^2 of
+every tensor z with second moment 1 + 8 / D, so the tree and the SRHT keep it with (1 + 8 / D)^(q - 1) (1 + 2 / m), and
+with probability 1 - delta
 
     (1 - eps) (K + lambda) <= Z Z' + lambda <= (1 + eps) (K + lambda)        for the kept series' kernel matrix K
 
@@ -66,7 +67,7 @@ def children(level: int, count: int) -> tuple[int, int]:
 
 
 def embedding_features(degree: int, statistical_dimension: float, epsilon: float, delta: float) -> int:
-    """The features that the guarantee asks for: the least m with D = m / 4 for which it holds."""
+    """An estimate of the features that the embedding asks for: the least m with D = m / 4 for which it holds."""
     allowed = epsilon**2 * delta / (9.0 * max(statistical_dimension, 1.0) ** 2)
     low, high = 1, 32
     while not _holds(high, degree, allowed):
