@@ -22,6 +22,8 @@ DTYPES = (np.float64, np.float32)
 
 #: Spacings of the dtype by which a result may differ, of the scale that the check states.
 VALUE_ULPS, MATRIX_ULPS = 16, 32
+#: The same of features: a polynomial of high degree multiplies the rounding of its argument.
+FEATURE_ULPS = 500
 #: Of sqrt(T(q11, q11, q11) T(q22, q22, q22)) in float64: a closed form's terms may cancel, on both sides alike.
 DUAL_ERROR = 1e-12
 
@@ -189,13 +191,22 @@ def check_any_norms(package: ModuleType, cupy: ModuleType) -> None:
 
 
 def check_features(package: ModuleType, cupy: ModuleType) -> None:
-    """The same seed, the same features."""
-    x = hard_rows(np.float64)[:8]
-    for name in ("nngp", "ntk"):
-        options = {"kernel": name, "features": 64, "seed": 3}
-        expected = _same_refusal(partial(package.features, **options), cupy, x)
-        if expected is not None:
-            np.testing.assert_array_equal(package.features(cupy.asarray(x), **options).get(), expected)
+    """The same seed, the same features: within FEATURE_ULPS of the longest row. 7 columns and 200: one sketch of each
+    kind of directions, and the two of powers, where the package takes unit rows.
+    """
+    for d, sketch in ((7, "zonal"), (200, "zonal"), (7, "polysketch"), (7, "tensorsketch")):
+        for name in ("nngp", "ntk"):
+            options = {"kernel": name, "features": 64, "seed": 3, "sketch": sketch}
+            for dtype in DTYPES:
+                x = hard_rows(dtype, d)[:8]
+                expected = _same_refusal(partial(package.features, **options), cupy, x)
+                if expected is None:
+                    continue
+                result = package.features(cupy.asarray(x), **options).get()
+                assert result.dtype == expected.dtype
+                length = float(np.linalg.norm(expected.astype(float), axis=1).max())
+                allowed = FEATURE_ULPS * float(np.finfo(dtype).eps) * length
+                np.testing.assert_allclose(result, expected, rtol=0, atol=allowed, err_msg=f"{name} {sketch} {d}")
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
