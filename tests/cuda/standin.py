@@ -38,8 +38,17 @@ class ndarray:
     def __len__(self) -> int:
         return len(self.data_)
 
-    def __getitem__(self, key: slice | int | tuple[slice, ...]) -> ndarray:
+    def __getitem__(self, key: slice | int | tuple[slice | None, ...]) -> ndarray:
         return ndarray(self.data_[key])
+
+    def __mul__(self, other: ndarray) -> ndarray:
+        assert isinstance(other, ndarray)
+        return ndarray(self.data_ * other.data_)
+
+    def __iadd__(self, other: ndarray) -> ndarray:
+        assert isinstance(other, ndarray)
+        self.data_ += other.data_
+        return self
 
     def astype(self, dtype: Any, copy: bool = True) -> ndarray:
         return ndarray(self.data_.astype(dtype, copy=copy))
@@ -135,12 +144,16 @@ def cupy_standin(folder: Path) -> ModuleType:
         "empty_like": lambda value: ndarray(np.full_like(of_device(value), 77)),
         "zeros": lambda shape, dtype: ndarray(np.zeros(shape, dtype)),
         "take": lambda value, indices, axis: ndarray(np.take(of_device(value), of_device(indices), axis=axis)),
+        "concatenate": lambda values: ndarray(np.concatenate([of_device(value) for value in values])),
         "copyto": _copy,
         "matmul": multiply,
         "may_share_memory": lambda a, b: np.may_share_memory(of_device(a), of_device(b)),
     }
     for name, value in functions.items():
         setattr(module, name, value)
+    module.linalg = SimpleNamespace(  # type: ignore[attr-defined]
+        solve=lambda a, b: ndarray(np.linalg.solve(of_device(a), of_device(b)))
+    )
     module.fft = SimpleNamespace(  # type: ignore[attr-defined]
         rfft=lambda value, axis: ndarray(np.fft.rfft(of_device(value), axis=axis)),
         irfft=lambda value, n, axis: ndarray(np.fft.irfft(of_device(value), n=n, axis=axis)),

@@ -135,6 +135,19 @@ def test_blocks_and_pieces(package_of: Load, cupy: ModuleType, monkeypatch: pyte
     same(fitted.transform(cupy.asarray(x)), expected)
 
 
+@pytest.mark.parametrize("outputs", [(), (2,)])
+def test_ridge(package_of: Load, cupy: ModuleType, outputs: tuple[int, ...]) -> None:
+    package, x = package_of("relu"), rows_of(30, 6, np.float64, zero=True)
+    y = np.random.default_rng(0).standard_normal((30, *outputs))
+    fitted = package.Sketch(features=60).fit(x)
+    expected = fitted.ridge(x, y, ridge=0.1).predict(x)
+    for targets in (y, cupy.asarray(y)):
+        result = fitted.ridge(cupy.asarray(x), targets, ridge=0.1).predict(cupy.asarray(x))
+        np.testing.assert_allclose(result.get(), expected, rtol=0, atol=1e-10)
+    with pytest.raises(ValueError, match="y: expected 30 values"):
+        fitted.ridge(cupy.asarray(x), y[:3], ridge=0.1)
+
+
 def test_extreme_norms(package_of: Load, cupy: ModuleType) -> None:
     fitted, x = package_of("relu").Sketch(features=64).fit(np.eye(4)), rows_of(4, 4, np.float64, zero=False)
     for scale in (2.0**-1060, 2.0**400):

@@ -11,7 +11,7 @@ from kernelc.program import KernelProgram
 _RUNTIME = "kernelc.backends.cupy.runtime"
 
 #: What every package takes with it, byte for byte.
-RUNTIME_FILES = ("_cupy.py", "_device.py", "_device_rows.py", "_device_sketch.py")
+RUNTIME_FILES = ("_cupy.py", "_device.py", "_device_ridge.py", "_device_rows.py", "_device_sketch.py")
 
 
 def runtime_text(name: str) -> str:

@@ -21,6 +21,11 @@ def on_device(value: object) -> bool:
     return type(value).__module__.partition(".")[0] in ("cupy", "cupyx")
 
 
+def on_host(value: Any) -> Any:
+    """`value`, or what an array of CuPy holds as a NumPy array."""
+    return value.get() if on_device(value) else value
+
+
 def by_array(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]:
     """`function`, or its namesake in the package's `_cupy` where an argument is a CuPy array."""
 
