@@ -48,10 +48,12 @@ def test_kernels_compile_for_gpus(name: str) -> None:
             assert all(kernel.encode() in cubin for kernel in found[options])
 
 
-def test_the_benchmark_runs(cupy: ModuleType) -> None:
-    lines = bench.table(cupy, 70, 8)
+def test_the_benchmark_runs(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    lines, features = bench.table(cupy, 70, 8), bench.feature_table(cupy, 20, 8, 64)
     for name in bench.ACTIVATIONS:
         forget_device(name)
     assert len(lines) == 4 + len(bench.ACTIVATIONS)
-    for line in lines[4:]:
+    assert len(features) == 4 + len(bench.ACTIVATIONS) * len(bench.SKETCHES)
+    for line in (*lines[4:], *(line.partition("|")[2].partition("|")[2] for line in features[4:])):
         assert all(float(cell) > 0 for cell in line.split("|")[2:-1])
