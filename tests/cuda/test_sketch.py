@@ -80,6 +80,10 @@ def test_features_are_those_of_a_sketch(package_of: Load, cupy: ModuleType) -> N
     package, x = package_of("relu"), rows_of(3, 5, np.float64, zero=True)
     for options in ({"features": 64, "seed": 5}, {"features": 64, "kernel": "nngp", "sketch": "tensorsketch"}):
         same(package.features(cupy.asarray(x), **options), package.features(x, **options))
+    again = importlib.import_module(f"{package.__name__}._cupy")
+    hits = again._fitted.cache_info().hits
+    same(package.features(cupy.asarray(x), **options), package.features(x, **options))
+    assert again._fitted.cache_info().hits == hits + 1
     whole = sparse.csr_matrix(x)
     same(package.features(csr_matrix(whole), features=64), package.features(whole, features=64))
 
@@ -172,7 +176,8 @@ def test_the_same_refusals(package_of: Load, cupy: ModuleType) -> None:
         assert str(refused.value) == str(expected.value)
     with pytest.raises(ValueError, match="x: contains NaN or infinity"):
         fitted.transform(csr_matrix(sparse.csr_matrix(np.array([[np.nan, 0.0, 1.0]]))))
-    for options in ({"features": 0}, {"seed": -1}, {"sketch": "none"}, {"kernel": "rbf"}, {"depth": 0}):
+    settings: tuple[dict[str, Any], ...] = ({"features": 0}, {"seed": -1}, {"sketch": "none"}, {"kernel": "rbf"})
+    for options in (*settings, {"depth": 0}, {"depth": []}, {"seed": True}):
         with pytest.raises(ValueError, match=r".") as expected:
             package.features(np.eye(3), **options)
         with pytest.raises(ValueError, match=r".") as refused:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import cupy
@@ -354,10 +355,33 @@ def _require_result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
         raise ValueError(f"out: expected an array of {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}")
 
 
-def features(x: Any, **options: Any) -> Any:
+def features(
+    x: Any,
+    *,
+    kernel: str = "ntk",
+    depth: SupportsIndex = 1,
+    features: SupportsIndex = 4096,
+    seed: SupportsIndex = 0,
+    sketch: str = "auto",
+) -> Any:
     """`features` of the package for a CuPy array or a CSR matrix of CuPy's: the same draws, applied on the device."""
-    function = importlib.import_module(__package__).features
-    return function.__wrapped__(as_device_rows("x", x), **options)
+    rows = as_device_rows("x", x)
+    settings: tuple[Any, ...] = (rows.shape[1], kernel, depth, features, seed, sketch)
+    try:
+        fitted = _fitted(*settings)
+    except TypeError:  # an argument without a hash, which is refused by its name
+        fitted = _fitted.__wrapped__(*settings)
+    return fitted.transform(rows)
+
+
+@lru_cache(maxsize=8, typed=True)
+def _fitted(
+    columns: int, kernel: str, depth: SupportsIndex, features: SupportsIndex, seed: SupportsIndex, sketch: str
+) -> Any:
+    """The sketches of the last few settings: a plan takes far longer than the device does, and their tables stay."""
+    made = importlib.import_module(__package__).Sketch
+    # the plan looks at the number of columns alone
+    return made(kernel=kernel, depth=depth, features=features, seed=seed, sketch=sketch).fit(np.ones((1, columns)))
 
 
 def network_kappa(rho: Any, *, kernel: str = "ntk") -> Any:
