@@ -19,6 +19,7 @@ FIRST_BITS = 128
 LAST_BITS = 2400
 #: kappa(1) and kappa_dot(1) in doubles, with room for what is relative to them.
 _SMALLEST, _LARGEST = 1e-280, 1e280
+_FARTHEST = 64
 
 #: A variance q as a rational, or as a ball: everything then holds at every q in the ball.
 Variance = Fraction | arb
@@ -85,6 +86,11 @@ def _resolved(expansion: HermiteExpansion, degree: int) -> bool:
         return all(tail_is_resolved(s, degree) for s in series)
 
 
+def _least_radius(variance: Variance, bits: int) -> Fraction:
+    """Where exp(-z^2/4) is 2^-bits, in units of the argument."""
+    return Fraction(max(1, ceil(2 * sqrt(_double(variance) * bits * log(2.0)))))
+
+
 def _reach(traits: ActivationTraits, variance: Variance, bits: int) -> tuple[Fraction, Fraction] | None:
     """(bulk, R): by their growth bounds sigma and sigma' contribute less than 2^-bits beyond `bulk`, and the bounds
     hold beyond R >= bulk. None where the pieces do not reach so far.
@@ -94,7 +100,7 @@ def _reach(traits: ActivationTraits, variance: Variance, bits: int) -> tuple[Fra
     with ctx.workprec(96):
         s = _deviation(variance)
         limit = arb(2) ** (-2 * bits - 8)
-        bulk = Fraction(max(1, ceil(2 * sqrt(_double(variance) * bits * log(2.0)))))
+        bulk = _least_radius(variance, bits)
         while not all(_tail(replace(g, beyond=Fraction(0)), s, bulk) < limit for g in known):
             bulk += max(Fraction(1), Fraction(ceil(bulk / 16)))
             if bulk > 10**5:
@@ -112,7 +118,8 @@ def _tail(growth: Growth, s: arb, radius: Fraction) -> arb:
 
 def _expand_at(traits: ActivationTraits, variance: Variance, degree: int, bits: int) -> HermiteExpansion:
     found = _reach(traits, variance, bits)
-    farthest = min(traits.range_limit, Fraction(10**5))
+    # Where the bounds ask for more than can be integrated, their tails say what that leaves open.
+    farthest = min(traits.range_limit, _FARTHEST * _least_radius(variance, bits))
     bulk, radius = (farthest, farthest) if found is None else found
     last = degree + 1
     # The recurrence in balls loses at most about 0.75 bits a degree (its growth at x = sqrt(k) against phi).
