@@ -221,13 +221,8 @@ def derive_growth(f: sympy.Expr) -> Growth | None:
     first, second = (size for size, _ in sides)
     assert first is not None
     assert second is not None
-    return Growth(
-        scale=max(first.scale, second.scale),
-        power=max(first.power, second.power),
-        linear=max(first.a1, second.a1),
-        quadratic=max(first.a2, second.a2),
-        beyond=max(beyond for _, beyond in sides),
-    )
+    both = first.union(second)
+    return Growth(both.scale, both.power, both.a1, both.a2, beyond=max(beyond for _, beyond in sides))
 
 
 def nonzero_beyond(f: sympy.Expr) -> Fraction | None:

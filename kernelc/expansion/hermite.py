@@ -51,16 +51,32 @@ def expand(
     both tails beyond `degree` are known to 1/4 %, or lie below 1e-300.
 
     Raises:
-        UnsupportedError: the integrals could not be enclosed.
+        UnsupportedError: the integrals could not be enclosed, or no better than to their own size.
     """
     bits = FIRST_BITS if precision is None else precision
     while True:
         expansion = _expand_at(traits, variance, last, bits)
-        if bits >= LAST_BITS or _resolved(expansion, degree):
-            return expansion
-        if _reach(traits, variance, 2 * bits) is None:
+        if bits >= LAST_BITS or _resolved(expansion, degree) or _reach(traits, variance, 2 * bits) is None:
+            _require_enclosed(expansion)
             return expansion
         bits = 2 * bits
+
+
+def _require_enclosed(expansion: HermiteExpansion) -> None:
+    """Refuse moments whose balls say less than the moments' own size.
+
+    Raises:
+        UnsupportedError: naming the moment.
+    """
+    named = [("E[sigma^2]", expansion.kappa)]
+    if expansion.kappa_dot is not None:
+        named.append(("E[sigma'^2]", expansion.kappa_dot))
+    for what, series in named:
+        if not series.moment.is_zero() and not series.moment.rad() < series.moment.mid():
+            raise UnsupportedError(
+                f"{what} could not be enclosed: its growth bound leaves too much beyond what can be integrated; "
+                "lower --variance or scale the argument down"
+            )
 
 
 def _resolved(expansion: HermiteExpansion, degree: int) -> bool:

@@ -57,6 +57,11 @@ FOUND = [
     ),
     # kappa(1) is 4e86: float32 held no value of it and returned infinities.
     (formula(("call", "sinh", _T), "sinh(t)"), "100", 24),
+    # A bump of width 1/1000 in sigma' left it with a growth bound of exp(300 |t|): kappa_dot(1) was not enclosed.
+    (
+        formula(("call", "gelu", ("--", ("*", ("number", "1000"), _T), ("number", "0.3"))), "gelu(1000*t-0.3)"),
+        "100", 12,
+    ),
 ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ _MOST_NODES = 40_000
 _MOST_CUTS = 300
 _GAUSS = 20
 _SCAN = 6000
+_STEEP = 30
 #: What settles is seen at degrees 0 and 12; other degrees err by as much, times the largest of their functions.
 _MARGIN = 100
 _FIXED_BITS = 220
@@ -286,15 +287,28 @@ def tell(
         exact, rough = compiled(tree, parameters, mpmath.mp), compiled(tree, parameters, mpmath.fp)
         s = mpmath.sqrt(mpf(variance.numerator) / variance.denominator)
         try:
-            return _told(exact, rough, s, degree, with_slope)
+            return _told(exact, rough, s, degree, with_slope, _is_steep(tree, parameters))
         except (NotRealError, ZeroDivisionError, OverflowError, ValueError) as error:
             raise UndecidedError(f"not a real number somewhere: {type(error).__name__}") from error
 
 
-def _told(exact: Compiled, rough: Compiled, s: mpf, degree: int, with_slope: bool) -> Truth:
+def _is_steep(tree: Tree, parameters: Sequence[tuple[str, str]]) -> bool:
+    """Whether a number in the formula may make it change within a small part of a panel."""
+    numbers = [text for _, text in parameters]
+    stack: list[Any] = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tuple):
+            if node[0] == "number":
+                numbers.append(node[1])
+            stack += node[1:]
+    return any(abs(Fraction(text)) >= _STEEP for text in numbers)
+
+
+def _told(exact: Compiled, rough: Compiled, s: mpf, degree: int, with_slope: bool, steep: bool) -> Truth:
     cuts = _cuts(rough, exact, s)
     line = _Line(exact.function, s, with_slope)
-    edges = _edges(cuts)
+    edges = _graded(_edges(cuts)) if steep else _edges(cuts)
     # A first look, to know what is small.
     looks = [line.gauss(a, b) for (a, _), (b, _) in pairwise(edges)]
     look = line.sums([n for nodes in looks for n in nodes])
@@ -327,6 +341,19 @@ def _edges(cuts: Sequence[mpf]) -> list[tuple[mpf, bool]]:
         ends += [(x, False) for x in inner if low < x < high]
         ends.append((high, high in cuts))
     return ends
+
+
+def _graded(ends: list[tuple[mpf, bool]]) -> list[tuple[mpf, bool]]:
+    """More ends, closer and closer to 0, where no switch is next: what is steep is so near 0."""
+    points = [side * mpf("0.37") * mpf(4) ** -k for k in range(10) for side in (-1, 1)]
+    more = [
+        (x, False)
+        for (a, at_cut), (b, at_next) in pairwise(ends)
+        if a <= 0 <= b and not (at_cut or at_next)
+        for x in points
+        if a < x < b
+    ]
+    return sorted([*ends, *more])
 
 
 def _outwards(line: _Line, scale: Sequence[mpf]) -> None:

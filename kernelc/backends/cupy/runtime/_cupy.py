@@ -4,8 +4,7 @@
 Everything is launched on the current stream. The host waits once in a call: `nngp` and `ntk` for the rows'
 norms, on which every refusal depends, before the product and the kernel are launched; the elementwise
 functions for one flag, after their only kernel. What is refused is refused by the code that refuses it for
-NumPy arrays. Rows that only tables of norms serve, features, and what `--depth` adds are computed on the host and
-moved.
+NumPy arrays. Rows that only tables of norms serve and features are computed on the host and moved.
 `_kernels.cu`, which CuPy compiles at first use and keeps, holds the kernels.
 
 Part of generated packages with the cupy backend, copied verbatim; it needs NumPy and CuPy.
@@ -23,8 +22,8 @@ import cupy
 import numpy as np
 
 from ._dispatch import on_device
-from ._evaluation import ThetaTable, derivative, fits
-from ._forms import CLOSED, NORMS
+from ._evaluation import DualTables, ThetaTable, derivative, fits
+from ._forms import CLOSED, NETWORK, NORMS
 from ._inputs import DoubleArray, as_depth, as_scale, float_type, require_rows
 from ._layers import Network, RowPath, diagonal, row_path, unit_factors
 from ._plans import RowNorms, choose_source
@@ -85,39 +84,38 @@ def _blocks(entries: int) -> int:
     return max(1, min(_BLOCKS, -(-entries // _THREADS)))
 
 
-def _values(name: str, which: int, rho: Any) -> Any:
-    """One of the four functions of rho; `which` as in `_kernels.cu`."""
+def _values(name: str, which: int, dual: DualTables, rho: Any, **options: Any) -> Any:
+    """One of the functions of rho by its tables; `which` as in `_kernels.cu`."""
     checked = _as_floats("rho", rho)
-    dual = derivative(TABLES) if which % 2 else TABLES.kappa
     if not fits(dual, checked.dtype):
-        return cupy.asarray(_host(name, rho))
+        return cupy.asarray(_host(name, rho, **options))
     out, bad = cupy.empty_like(checked), cupy.zeros(1, np.int32)
     if checked.size:
         arguments = (checked, out, np.uint64(checked.size), np.int32(which), bad)
         _kernel_of("values", checked.dtype)((_blocks(checked.size),), (_THREADS,), arguments)
         if int(bad.get()[0]):
-            return cupy.asarray(_host(name, rho))
+            return cupy.asarray(_host(name, rho, **options))
     return out
 
 
 def kappa(rho: Any) -> Any:
     """`kappa` of the package for a CuPy array."""
-    return _values("kappa", 0, rho)
+    return _values("kappa", 0, TABLES.kappa, rho)
 
 
 def kappa_dot(rho: Any) -> Any:
     """`kappa_dot` of the package for a CuPy array."""
-    return _values("kappa_dot", 1, rho)
+    return _values("kappa_dot", 1, derivative(TABLES), rho)
 
 
 def kappa_series(rho: Any) -> Any:
     """`kappa_series` of the package for a CuPy array."""
-    return _values("kappa_series", 2, rho)
+    return _values("kappa_series", 2, TABLES.kappa, rho)
 
 
 def kappa_dot_series(rho: Any) -> Any:
     """`kappa_dot_series` of the package for a CuPy array."""
-    return _values("kappa_dot_series", 3, rho)
+    return _values("kappa_dot_series", 3, derivative(TABLES), rho)
 
 
 def _duals(name: str, slope: bool, q11: Any, q12: Any, q22: Any) -> Any:
@@ -400,14 +398,16 @@ def features(x: Any, **options: Any) -> Any:
     return cupy.asarray(_host("features", x, **options))
 
 
-def network_kappa(rho: Any, **options: Any) -> Any:
-    """`network_kappa` of a package compiled with a depth, for a CuPy array: computed on the host."""
-    return cupy.asarray(_host("network_kappa", rho, **options))
+def network_kappa(rho: Any, *, kernel: str = "ntk") -> Any:
+    """`network_kappa` of a package compiled with a depth, for a CuPy array."""
+    assert NETWORK is not None
+    return _values("network_kappa", 4 + (kernel == "ntk"), NETWORK(kernel), rho, kernel=kernel)
 
 
-def network_series(rho: Any, **options: Any) -> Any:
-    """`network_series` of a package compiled with a depth, for a CuPy array: computed on the host."""
-    return cupy.asarray(_host("network_series", rho, **options))
+def network_series(rho: Any, *, kernel: str = "ntk") -> Any:
+    """`network_series` of a package compiled with a depth, for a CuPy array."""
+    assert NETWORK is not None
+    return _values("network_series", 6 + (kernel == "ntk"), NETWORK(kernel), rho, kernel=kernel)
 
 
 __all__ = [

@@ -125,7 +125,12 @@ class ZonalCurves:
         scaled = nodes * math.sqrt(dimension)
         self._clipped = orthonormal_values(top, dimension, np.clip(scaled, -CLIP, CLIP))
         self._projector = orthonormal_values(self._reach, dimension, scaled) * weights
-        self._polynomials = zonal_values(self._reach, dimension, rho)
+        # many pairs share a correlation or their two norms: what depends on one of these is computed once
+        correlations, self._place = np.unique(rho, return_inverse=True)
+        self._polynomials = zonal_values(self._reach, dimension, correlations)
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        norms, self._which = np.unique(low * len(factors) + high, return_inverse=True)
+        self._met = np.divmod(norms, len(factors))
         self._pairs = (first, second)
 
     def at(self, exact: int, top: int) -> tuple[DoubleArray, DoubleArray]:
@@ -144,7 +149,7 @@ class ZonalCurves:
         first, second = self._pairs
         return np.array(
             [
-                np.einsum("pr,pr->p", part[first], part[second]) * self._polynomials[degree]
+                np.einsum("pr,pr->p", part[first], part[second]) * self._polynomials[degree, self._place]
                 for degree, part in enumerate(factors)
             ]
         )
@@ -152,8 +157,8 @@ class ZonalCurves:
     def _kernel(self, function: DoubleArray) -> DoubleArray:
         """A_f at each pair; f (norms, grid)."""
         parts = function @ self._projector.T
-        first, second = self._pairs
-        result: DoubleArray = np.einsum("pl,pl,lp->p", parts[first], parts[second], self._polynomials)
+        first, second = self._met
+        result: DoubleArray = ((parts[first] * parts[second]) @ self._polynomials)[self._which, self._place]
         return result
 
 
