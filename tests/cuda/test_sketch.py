@@ -139,6 +139,20 @@ def test_blocks_and_pieces(package_of: Load, cupy: ModuleType, monkeypatch: pyte
     same(fitted.transform(cupy.asarray(x)), expected)
 
 
+def test_a_refused_row_is_named_by_its_number(package_of: Load, cupy: ModuleType) -> None:
+    """Beyond the first tile, and where results may overflow so that the host looks at every row."""
+    x = np.ones((300, 1))
+    for name, value, dtype in (("erf", 9.0, np.float64), ("relu", 1e30, np.float32)):
+        fitted = package_of(name).Sketch(features=16).fit(x)
+        rows = x.astype(dtype)
+        rows[200] = value
+        for given in (rows, cupy.asarray(rows)):
+            with pytest.raises(ValueError, match="x: row 200 "):
+                fitted.transform(given)
+            with pytest.raises(ValueError, match="x: row 200 "):
+                list(fitted.blocks(given, 150))
+
+
 @pytest.mark.parametrize("outputs", [(), (2,)])
 def test_ridge(package_of: Load, cupy: ModuleType, outputs: tuple[int, ...]) -> None:
     package, x = package_of("relu"), rows_of(30, 6, np.float64, zero=True)

@@ -27,7 +27,7 @@ def variants(source: str) -> dict[Variant, tuple[str, ...]]:
 
 def sketch_variants() -> dict[Variant, tuple[str, ...]]:
     """The same of `_sketch.cu`, which is equal in all packages."""
-    rows = ("row_norms", "sparse_norms", "directions", "scattered", "counted", "split", "radial_weights")
+    rows = ("row_norms", "sparse_norms", "directions", "scattered", "counted", "split", "radial_weights", "growths")
     maps = ("harmonics", "padded", "hadamard", "hadamard_step", "zonal", "sampled", "joined", "spectrum")
     found: dict[Variant, tuple[str, ...]] = {}
     for single in (0, 1):

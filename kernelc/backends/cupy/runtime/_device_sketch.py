@@ -56,6 +56,8 @@ class _Facts:
 
     def __init__(self, series: RadialSeries, columns: list[DoubleArray]) -> None:
         self._series = series
+        # last, log g where that depends on the norm
+        columns = [*columns, np.zeros(len(series.norms)) if series.logs is None else series.logs]
         self._table = cupy.asarray(np.ascontiguousarray(np.array(columns).T.reshape(len(series.norms), -1)))
         count = len(series.norms)
         angle = (2.0 * np.arange(count) + 1.0) * math.pi / (2.0 * count)
@@ -75,6 +77,15 @@ class _Facts:
         sketch_kernel("radial_weights", np.dtype(np.float64))(grid, (THREADS,), arguments)
         return cupy.matmul(weights, self._table), np.int32(self._table.shape[1])
 
+    def scale(self, norms: Any, facts: Facts) -> Any:
+        """g of each norm (n,), where it is known by its logarithm."""
+        series, rows, scale = self._series, len(norms), cupy.empty(len(norms), np.float64)
+        place = np.int32(self._table.shape[1] - 1)
+        numbers = (np.float64(series.low), np.float64(series.high), np.float64(series.order))
+        arguments = (norms, np.int32(rows), *facts, place, *numbers, scale)
+        sketch_kernel("growths", np.dtype(np.float64))((-(-rows // THREADS),), (THREADS,), arguments)
+        return scale
+
 
 class DeviceMap(ABC):
     """A map with its tables on a device."""
@@ -82,6 +93,8 @@ class DeviceMap(ABC):
     def __init__(self, drawing: Drawing) -> None:
         self._drawing, self._dtype = drawing, drawing.dtype
         self._features, self._series = drawing.planned.features, drawing.series
+        # interpolation at every norm is work for the device, unless a result may have to be refused
+        self._grown = self._series.logs is not None and not self._series.overflows(self._dtype)
 
     def transform(self, rows: DeviceRows, start: int, stop: int) -> Any:
         """The features (stop - start, features) of rows start..stop - 1.
@@ -89,11 +102,16 @@ class DeviceMap(ABC):
         Raises:
             ValueError: naming x, for norms out of the plan's range.
         """
-        scale = cupy.asarray(self._series.scales("x", rows.known[start:stop], self._dtype))
+        known, scale = rows.known[start:stop], None
+        if self._grown:
+            self._series.require("x", known, start)
+        else:
+            scale = cupy.asarray(self._series.scales("x", known, self._dtype, start))
         make = cupy.empty if self._full() else cupy.zeros
         out = make((stop - start, self._features), self._dtype)
         for first, last in self._pieces(stop - start):
-            self._fill(rows, (start + first, start + last), scale[first:last], out[first:last])
+            part = None if scale is None else scale[first:last]
+            self._fill(rows, (start + first, start + last), part, out[first:last])
         return out
 
     def nugget(self, rows: DeviceRows) -> Any:
@@ -124,7 +142,10 @@ class DeviceMap(ABC):
 
     @abstractmethod
     def _fill(self, rows: DeviceRows, place: tuple[int, int], scale: Any, out: Any) -> None:
-        """The features of rows place[0]..place[1] - 1 into out, zero where it is not written."""
+        """The features of rows place[0]..place[1] - 1 into out, zero where it is not written.
+
+        scale: g of each row; None where the map is to find it.
+        """
 
 
 class _Nystrom(DeviceMap):
@@ -296,6 +317,7 @@ class _Zonal(DeviceMap):
     def _fill(self, rows: DeviceRows, place: tuple[int, int], scale: Any, out: Any) -> None:
         unit, positions = self._located(rows, place)
         facts = self._facts.at(positions)
+        scale = self._facts.scale(positions, facts) if scale is None else scale
         self._explicit.fill(unit, facts, scale, out)
         if not self._count:
             return
@@ -324,7 +346,9 @@ class _Powers(DeviceMap):
         return False
 
     def _fill(self, rows: DeviceRows, place: tuple[int, int], scale: Any, out: Any) -> None:
-        facts = self._facts.at(rows.norms[place[0] : place[1]])
+        norms = rows.norms[place[0] : place[1]]
+        facts = self._facts.at(norms)
+        scale = self._facts.scale(norms, facts) if scale is None else scale
         # without a degree above 0 nothing of the rows is read, and sparse ones stay sparse
         self._explicit.fill(rows.unit(*place) if self._explicit.dense else out, facts, scale, out)
         if self._top > self._exact:

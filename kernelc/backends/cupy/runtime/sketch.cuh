@@ -154,6 +154,18 @@ KERNEL radial_weights(const double* __restrict__ norms, int n, const double* __r
     }
 }
 
+/* scale[i] = norm^order exp(the row's fact at `place`), the norm held within [low, high]. */
+KERNEL growths(const double* __restrict__ norms, int n, const double* __restrict__ facts, int stride, int place,
+               double low, double high, double order, double* __restrict__ scale) {
+    EACH_THREAD {
+        const int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
+        if (i < n) {
+            const double held = norms[i] < low ? low : norms[i] > high ? high : norms[i];
+            scale[i] = pow(held, order) * exp(facts[(size_type)i * (size_type)stride + (size_type)place]);
+        }
+    }
+}
+
 /* Monomials of unit rows less their traces, times a factor of the row's norm: `terms` (columns, 4) three columns of x
    (-1: none) and the factor's place in `facts`, `numbers` (columns, 5) weight, constant, traces of the three. */
 KERNEL harmonics(const REAL* __restrict__ unit, int d, const int* __restrict__ terms,

@@ -312,7 +312,7 @@ class FeatureSketch:
                 result[start:stop] = np.maximum(own - np.einsum("ij,ij->i", mapped, mapped), 0.0)
                 continue
             unit, norms = unit_rows(rows.block(start, stop))
-            scale = self._series.scales("x", norms, np.dtype(np.float64))
+            scale = self._series.scales("x", norms, np.dtype(np.float64), start)
             result[start:stop] = planned.nugget(unit, norms) * scale**2
         return result
 
@@ -374,11 +374,11 @@ class FeatureSketch:
         if isinstance(drawn, PowerMap):
             place = (offset + start, offset + stop)
             norms = rows.norms(*place)
-            scale = self._series.scales("x", norms, out.dtype)
+            scale = self._series.scales("x", norms, out.dtype, place[0])
             drawn.transform(rows, place, norms, self._series.weights(norms), scale, out[start:stop])
             return
         unit, norms = self._unit(rows, offset + start, offset + stop)
-        scale = self._series.scales("x", norms, out.dtype)
+        scale = self._series.scales("x", norms, out.dtype, offset + start)
         unit, radial = self._fitted().split(unit, norms)
         missing = TILE_ROWS - len(unit)
         if not missing:

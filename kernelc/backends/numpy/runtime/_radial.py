@@ -92,22 +92,35 @@ class RadialSeries:
         weights: DoubleArray = rows / rows.sum(axis=1, keepdims=True)
         return weights
 
-    def scales(self, name: str, norms: DoubleArray, dtype: np.dtype[Any]) -> DoubleArray:
-        """g of each row's norm.
+    def scales(self, name: str, norms: DoubleArray, dtype: np.dtype[Any], first: int = 0) -> DoubleArray:
+        """g of each row's norm; `first`: the number of the first row.
 
         Raises:
             ValueError: naming `name`, for a norm that the series does not hold for, or a zero row where the kernel
                 depends on sigma(0).
         """
+        self.require(name, norms, first)
+        return self._require_finite(name, self.growth(norms), dtype, first)
+
+    def require(self, name: str, norms: DoubleArray, first: int = 0) -> None:
+        """Refuse norms that the series does not hold for.
+
+        Raises:
+            ValueError: as `scales`, which also refuses what overflows.
+        """
         if self.power is None:
-            self._require_range(name, norms)
-            return self._require_finite(name, self.growth(norms), dtype)
-        if not self.zero_rows and not bool(norms.all()):
+            self._require_range(name, norms, first)
+        elif not self.zero_rows and not bool(norms.all()):
             raise ValueError(
-                f"{name}: row {int(norms.argmin())} is zero, where {self.name} depends on sigma(0), which was not "
-                "compiled; drop zero rows"
+                f"{name}: row {first + int(norms.argmin())} is zero, where {self.name} depends on sigma(0), which was "
+                "not compiled; drop zero rows"
             )
-        return self._require_finite(name, self.growth(norms), dtype)
+
+    def overflows(self, dtype: np.dtype[Any]) -> bool:
+        """Whether some norm of the range may make the kernel overflow: g at many norms, with a factor to spare."""
+        points = np.linspace(math.log(self.low + self.shift), math.log(self.high + self.shift), 512)
+        largest = 4.0 * float(self.growth(np.exp(points) - self.shift).max())
+        return not largest * math.sqrt(float(self.at_one.max())) < math.sqrt(float(np.finfo(dtype).max))
 
     def growth(self, norms: DoubleArray) -> DoubleArray:
         """g of each norm (n,), in the range."""
@@ -122,13 +135,13 @@ class RadialSeries:
                     scales *= np.clip(norms, self.low, self.high) ** self.order
         return scales
 
-    def _require_finite(self, name: str, scales: DoubleArray, dtype: np.dtype[Any]) -> DoubleArray:
+    def _require_finite(self, name: str, scales: DoubleArray, dtype: np.dtype[Any], first: int) -> DoubleArray:
         if not float(scales.max()) * math.sqrt(float(self.at_one.max())) < math.sqrt(float(np.finfo(dtype).max)):
             advice = "pass float64 or scale the rows down" if dtype == np.float32 else "scale the rows down"
-            raise ValueError(f"{name}: row {int(scales.argmax())} makes the kernel overflow {dtype}; {advice}")
+            raise ValueError(f"{name}: row {first + int(scales.argmax())} makes the kernel overflow {dtype}; {advice}")
         return scales
 
-    def _require_range(self, name: str, norms: DoubleArray) -> None:
+    def _require_range(self, name: str, norms: DoubleArray, first: int) -> None:
         low, high = self.low * (1.0 - _RANGE_SLACK), self.high * (1.0 + _RANGE_SLACK)
         outside = (norms < low) | (norms > high)
         if not bool(outside.any()):
@@ -136,8 +149,8 @@ class RadialSeries:
         row = int(np.flatnonzero(outside)[0])
         held = f"norm {self.low!r} alone" if self.low == self.high else f"norms from {self.low!r} to {self.high!r}"
         raise ValueError(
-            f"{name}: row {row} has norm {float(norms[row])!r}, but these features of {self.name} hold at {held}; "
-            f"scale the rows, or recompile with a range that has it, such as --norms "
+            f"{name}: row {first + row} has norm {float(norms[row])!r}, but these features of {self.name} hold at "
+            f"{held}; scale the rows, or recompile with a range that has it, such as --norms "
             f"{min(self.low, float(norms[row])) or 1e-3:.4g},{max(self.high, float(norms[row])):.4g}"
         )
 
