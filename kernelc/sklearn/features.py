@@ -38,6 +38,9 @@ class NeuralKernelFeatures(KeepsModules, ClassNamePrefixFeaturesOutMixin, Transf
         parameters: values of the formula's parameters, such as {"A": "1/5"}.
         random_state: int, RandomState or None; the same int gives the same features.
 
+    It computes with NumPy arrays and SciPy CSR matrices; arrays of other libraries are not dispatched on (the tag
+    array_api_support is False), and NumPy's stay right where scikit-learn's array_api_dispatch is on.
+
     Attributes:
         n_features_in_, feature_names_in_: as scikit-learn defines them.
         source_: the compiled package. seed_: of the features.

@@ -222,6 +222,12 @@ def test_the_first_command_compiles_the_same_request() -> None:
     assert commands(certificate)[0][1] == ("kernelc compile 'A*t' --name my_silu --param A=1/3 --variance 2 --degree 5")
 
 
+def test_paper_leaves_out_what_cannot_be_used_there_alone() -> None:
+    style = gallery_page("silu").split("@media print", 1)[1].split("</style>", 1)[0]
+    hidden = re.findall(r"([^{};]+)\{[^}]*display: none", style)
+    assert {part.strip() for group in hidden for part in group.split(",")} == {"nav", ".skip", "details", ".long math"}
+
+
 def test_render_knows_the_format() -> None:
     assert render(samples.certificate(), "html").startswith("<!DOCTYPE html>")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sklearn.svm import SVC
 
 from kernelc.errors import InputError
 from kernelc.sklearn import NeuralKernel
+from kernelc.sklearn.gradients import difference
 
 RANDOM = np.random.default_rng(5)
 ROWS = RANDOM.standard_normal((40, 5))
@@ -48,7 +50,37 @@ def test_gradients_are_those_of_the_formula() -> None:
     for i, j in [(0, 1), (1, 3), (2, 3)]:
         for k, slope in enumerate(slopes):
             exact = float(slope(gram[i, i], gram[i, j], gram[j, j], 1.3, 0.4))
-            assert gradient[i, j, k] == pytest.approx(exact, rel=1e-8)
+            assert gradient[i, j, k] == pytest.approx(exact, rel=1e-13)
+            assert kernel._difference(ROWS[:4], ("b_std", "w_std")[k])[i, j] == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"b_std": 0.4},
+        {"kernel": "nngp", "b_std": 0.4, "depth": 3},
+        {"activation": "exp(t - 1/2)", "b_std": 0.3},
+        {"activation": "exp(t - 1/2)", "kernel": "nngp"},
+        {"activation": "Max(t, 0)**2", "kernel": "nngp", "b_std": 0.2, "depth": 2},
+    ],
+)
+def test_the_marginal_likelihood_has_this_gradient(options: dict[str, Any]) -> None:
+    """Against differences of the likelihood itself, for rows of which two are nearly, two exactly equal."""
+    rows = np.vstack([ROWS[:12] / 3.0, ROWS[:1] / 3.0, ROWS[1:2] / 3.0 + 1e-7])
+    kernel = NeuralKernel(**{"b_std_bounds": (1e-3, 1e3), "w_std": 0.9, **options}) + WhiteKernel(0.1)
+    model = GaussianProcessRegressor(kernel, optimizer=None).fit(rows, np.sin(rows[:, 0]))
+    theta, step = model.kernel_.theta, 1e-4
+    _, gradient = model.log_marginal_likelihood(theta, eval_gradient=True)
+    for place, found in enumerate(gradient):
+        ahead, behind = (theta + sign * step * (np.arange(len(theta)) == place) for sign in (1, -1))
+        change = model.log_marginal_likelihood(ahead) - model.log_marginal_likelihood(behind)
+        assert found == pytest.approx(change / (2 * step), rel=1e-5, abs=1e-6)
+
+
+def test_a_gradient_that_cannot_be_trusted_says_so() -> None:
+    assert difference(lambda s: np.exp(3.0 * np.array([[s]])))[0, 0] == pytest.approx(3.0, rel=1e-10)
+    with pytest.warns(RuntimeWarning, match="may be off"):
+        difference(lambda s: np.sqrt(np.abs(np.array([[s - 5e-4]]))))
 
 
 @pytest.mark.parametrize("depth", [1, 3])

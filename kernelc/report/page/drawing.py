@@ -101,28 +101,10 @@ def _plot(figure: Figure, axes: Axes, chart: Chart) -> None:
 def _add(axes: Axes, curve: Curve, *, log: bool) -> None:
     colour = _PALETTE[curve.colour]
     if curve.style == "points":
-        axes.plot(
-            curve.x,
-            curve.y,
-            linestyle="none",
-            marker=_MARKERS[curve.colour],
-            markersize=4.5,
-            color=colour,
-            markerfacecolor="none",
-            markeredgewidth=1.3,
-            label=curve.label,
-        )
+        _marks(axes, curve, colour, 4.5, markerfacecolor="none", markeredgewidth=1.3)
     elif curve.style == "stems" and log:
         axes.plot(curve.x, curve.y, linestyle="-", linewidth=0.7, color=colour, alpha=0.6)
-        axes.plot(
-            curve.x,
-            curve.y,
-            linestyle="none",
-            marker=_MARKERS[curve.colour],
-            markersize=3.5,
-            color=colour,
-            label=curve.label,
-        )
+        _marks(axes, curve, colour, 3.5)
     else:
         axes.plot(
             curve.x,
@@ -132,6 +114,13 @@ def _add(axes: Axes, curve: Curve, *, log: bool) -> None:
             color=colour,
             label=curve.label,
         )
+
+
+def _marks(axes: Axes, curve: Curve, colour: str, size: float, **style: Any) -> None:
+    marker = _MARKERS[curve.colour]
+    axes.plot(
+        curve.x, curve.y, linestyle="none", marker=marker, markersize=size, color=colour, label=curve.label, **style
+    )
 
 
 def _ticks(axes: Axes, chart: Chart) -> None:
