@@ -56,6 +56,7 @@ from kernelc.parse import (
     parse_dual,
     parse_parameter_value,
 )
+from kernelc.planfile import PLAN_FILE, plan_problem
 from kernelc.program import BACKEND_NAMES
 from kernelc.progress import Progress, SilentProgress
 from kernelc.report import is_page_of, page
@@ -407,12 +408,16 @@ def _differences(kernel: Kernel, folder: Path) -> list[str]:
         if p.is_file() and "__pycache__" not in p.parts
     }
     problems = [f"{path} is missing" for path in expected if path not in found]
-    problems += [f"{path} does not belong there" for path in found if path not in expected and path != PAGE_FILE]
+    extra = (PAGE_FILE, PLAN_FILE)
+    problems += [f"{path} does not belong there" for path in found if path not in expected and path not in extra]
     for path, text in expected.items():
         if path in found and found[path].read_bytes() != text.encode():
             problems.append(f"{path} is not what the code would write")
     if PAGE_FILE in found and not is_page_of(found[PAGE_FILE].read_bytes(), expected[CERTIFICATE_FILE]):
         problems.append(f"{PAGE_FILE} was made from another certificate; delete it, or compile again")
+    if PLAN_FILE in found:
+        wrong = plan_problem(found[PLAN_FILE].read_text(encoding="utf-8", errors="replace"), kernel.plan)
+        problems += [] if wrong is None else [wrong]
     return problems
 
 

@@ -57,7 +57,11 @@ def isotropic_pairs(series: RadialSeries, dimension: int, label: str) -> Pairs:
     left, right = math.log(series.low + series.shift), math.log(series.high + series.shift)
     norms = np.exp((left + right) / 2 + (right - left) / 2 * place) - series.shift
     one, other = np.triu_indices(_NORM_POINTS)
-    first, second, index = (np.repeat(one, len(rho)), np.repeat(other, len(rho)), np.tile(np.arange(len(rho)), len(one)))
+    first, second, index = (
+        np.repeat(one, len(rho)),
+        np.repeat(other, len(rho)),
+        np.tile(np.arange(len(rho)), len(one)),
+    )
     size = _sizes(series, norms) * share
     each = weight[index] * size[first] * size[second] * np.where(first == second, 1.0, 2.0)
     return Pairs(rho[index], _normalised(each), norms, first, second, label)
