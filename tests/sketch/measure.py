@@ -1,6 +1,6 @@
 """Measure what the sketches promise: `python -m tests.sketch.measure [SECTION ...]`, all sections by default.
 
-Sections: unbiased, ratios, digits, time, sparse, ridge, large, gallery; `tests.sketch.speedup` is its own. Modules are compiled into a temporary folder.
+Sections: unbiased, ratios, digits, time, sparse, ridge, large, gallery. Modules are compiled into a temporary folder.
 Times are best of many repeats in processor time of one thread (start it with OPENBLAS_NUM_THREADS=1): on a shared
 machine compare ratios of one run only.
 """
@@ -214,7 +214,7 @@ def large(modules: dict[str, ModuleType]) -> None:
 def gallery(modules: dict[str, ModuleType]) -> None:
     """Predicted / measured of every generated module over its whole range of norms, independent draws.
 
-    Rows are isotropic, their norms even in the logarithm that the plan has; where the plan speaks of the kernel over its
+    Rows are isotropic, their norms even in the plan's logarithm; where the plan speaks of the kernel over its
     size, so does the measurement. The modules are those in generated/: compile them again where the features changed.
     """
     del modules

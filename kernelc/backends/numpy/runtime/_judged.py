@@ -92,7 +92,9 @@ def sample_pairs(series: RadialSeries, unit: DoubleArray, norms: DoubleArray, se
     edges = np.quantile(chosen_norms, (np.arange(_NORM_BINS) + 0.5) / _NORM_BINS)
     nearest = np.abs(chosen_norms[:, None] - edges[None, :]).argmin(axis=1)
     size = np.ones(len(rows)) if series.linear else _sizes(series, chosen_norms)
-    return Pairs(rho, _normalised(size[first] * size[second]), edges, nearest[first], nearest[second], _label(series, label))
+    return Pairs(
+        rho, _normalised(size[first] * size[second]), edges, nearest[first], nearest[second], _label(series, label)
+    )
 
 
 def is_steep(series: RadialSeries) -> bool:
