@@ -16,10 +16,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from tests.sketch.measure import Rows, compiled, synthetic
+from tests.sketch.measure import compiled, synthetic
+
+Rows = npt.NDArray[Any]
 
 GOAL = 106.0
 _RIDGE = 0.05
