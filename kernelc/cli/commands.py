@@ -99,8 +99,8 @@ def compile_command(
         raise InputError("--degree and --tol exclude each other: give the degree, or the error that chooses it")
     if (expression is None) == (dual is None):
         raise InputError("give either EXPR, an activation such as 't*sigmoid(t)', or a dual kernel by --dual")
-    kernel_name = name or (expression.strip() if expression is not None and expression.strip() in GALLERY else None)
     formula, given, parameters = _meant(expression, dual, _parameters(params))
+    kernel_name = name or (expression.strip() if expression is not None and expression.strip() in GALLERY else None)
     if kernel_name is None:
         raise InputError("the kernel needs a name: add --name NAME, such as --name my_silu")
     check_target(out, kernel_name, force)
@@ -121,7 +121,7 @@ def compile_command(
             progress=progress,
         )
 
-    kernel = _run_bounded(work, timeout, quiet=quiet)
+    kernel = _run_bounded(work, timeout, quiet=quiet, or_else=", or ask for less by --degree or --tol")
     folder = kernel.write(out, force=force)
     if not quiet:
         _print_report(kernel.certificate)
@@ -273,6 +273,8 @@ def check_command(names: tuple[str, ...], deep: bool, out: Path, timeout: float,
 @out_option
 def list_command(out: Path) -> int:
     """List the gallery (every built-in activation) and what is compiled in the output folder."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is not a folder")
     compiled = compiled_names(out)
     width = max(map(len, GALLERY))
     click.echo(f"Gallery, * = compiled in {out}:")
@@ -347,8 +349,11 @@ def _check_work(name: str, out: Path, deep: bool) -> Callable[[Progress], CheckO
     return work
 
 
-def _run_bounded(work: Callable[[Progress], _Result], seconds: float, *, quiet: bool) -> _Result:
-    """Do `work` with a progress display and within `seconds`; the display is gone however it ends."""
+def _run_bounded(work: Callable[[Progress], _Result], seconds: float, *, quiet: bool, or_else: str = "") -> _Result:
+    """Do `work` with a progress display and within `seconds`; the display is gone however it ends.
+
+    `or_else`: what a message about the time proposes besides more of it.
+    """
     if not (seconds >= 0 and math.isfinite(seconds)):
         raise InputError("--timeout takes a number of seconds >= 0; 0 means no limit")
     progress = for_terminal(quiet=quiet)
@@ -356,9 +361,7 @@ def _run_bounded(work: Callable[[Progress], _Result], seconds: float, *, quiet: 
         with time_limit(seconds):
             return work(progress)
     except TimeLimitReached:
-        raise InputError(
-            f"not done within {seconds:g} s; allow more by --timeout, or ask for less by --degree or --tol"
-        ) from None
+        raise InputError(f"not done within {seconds:g} s; allow more by --timeout{or_else}") from None
     finally:
         progress.close()
 

@@ -107,7 +107,8 @@ def test_composed_kernels_of_a_depth(
     write_package(tmp_path, replace(cases[name], program=replace(program, network=composed)))
     package = import_folder(tmp_path / name, f"device_deep_{name}")
     request.addfinalizer(lambda: forget([f"device_deep_{name}"]))
-    for function, dtype in itertools.product(("network_kappa", "network_series"), (np.float64, np.float32)):
+    for function, single in itertools.product(("network_kappa", "network_series"), (False, True)):
+        dtype = np.float32 if single else np.float64
         rho = np.concatenate([np.linspace(-1, 1, 201), [1e-9]]).astype(dtype)
         for kernel in ("nngp", "ntk") if program.kappa_dot else ("nngp",):
             expected = getattr(package, function)(rho, kernel=kernel)
