@@ -20,8 +20,9 @@ Variance of one direction's contribution at correlation rho, with A_f = E[f(<w,x
 Orthogonal directions (the default) have less. With norms, sqrt(B_l) becomes a function u_l(s) of the row's norm,
 the leading one of `radial_factors`.
 
-Directions: independent; rows of Haar orthogonal matrices (d <= 128); or rows of H D_b H D with Hadamard's H, random signs D
-and others D_b for each block, in the next power of two (beyond), whose moments of degree 4 differ from the sphere's by 4 / d relatively.
+Directions: independent; rows of Haar orthogonal matrices (d <= 128); or rows of H D_b H D with Hadamard's H, random
+signs D and others D_b for each block, in the next power of two (beyond), whose moments of degree 4 differ from the
+sphere's by 4 / d relatively.
 
 Papers: Simon, Anand, DeWeese (2022), "Reverse engineering the neural tangent kernel", Theorem 3.1 (one layer whose
 random features have a given kernel); Han, Zandieh, Avron (2022), "Random Gegenbauer features for scalable kernel
