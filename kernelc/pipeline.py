@@ -50,6 +50,7 @@ from kernelc.model import (
 from kernelc.networks import Layered, expand_network
 from kernelc.options import DEFAULT_NORMS, MAX_DEGREE, Range, make_options, read_variance
 from kernelc.parse import dual_from_sympy, from_sympy, parse_activation, parse_dual
+from kernelc.planfile import PLAN_FILE, plan_problem
 from kernelc.program import BACKEND_NAMES
 from kernelc.progress import Progress, SilentProgress
 from kernelc.report import is_page_of, page
@@ -327,12 +328,16 @@ def _differences(kernel: Kernel, folder: Path) -> list[str]:
         if p.is_file() and "__pycache__" not in p.parts
     }
     problems = [f"{path} is missing" for path in expected if path not in found]
-    problems += [f"{path} does not belong there" for path in found if path not in expected and path != PAGE_FILE]
+    extra = (PAGE_FILE, PLAN_FILE)
+    problems += [f"{path} does not belong there" for path in found if path not in expected and path not in extra]
     for path, text in expected.items():
         if path in found and found[path].read_bytes() != text.encode():
             problems.append(f"{path} is not what the code would write")
     if PAGE_FILE in found and not is_page_of(found[PAGE_FILE].read_bytes(), expected[CERTIFICATE_FILE]):
         problems.append(f"{PAGE_FILE} was made from another certificate; delete it, or compile again")
+    if PLAN_FILE in found:
+        wrong = plan_problem(found[PLAN_FILE].read_text(encoding="utf-8", errors="replace"), kernel.plan)
+        problems += [] if wrong is None else [wrong]
     return problems
 
 

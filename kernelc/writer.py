@@ -76,13 +76,27 @@ def write_page(out: Path, name: str, page: str) -> Path:
         InputError: there is no such kernel, or the disk refuses.
         UnsupportedError: another kernelc has been writing in `out` for longer than 30 seconds.
     """
+    return write_beside(out, name, PAGE_FILE, page, "; --output FILE writes elsewhere")
+
+
+def write_beside(out: Path, name: str, file: str, text: str, advice: str = "") -> Path:
+    """Put one more file into the folder of the compiled kernel `out/name`, whole or not at all.
+
+    `advice` ends the error of a disk that refuses. A new compile of the kernel takes the file away.
+
+    Raises:
+        InputError: there is no such kernel, something else has that name, or the disk refuses.
+        UnsupportedError: another kernelc has been writing in `out` for longer than 30 seconds.
+    """
     certificate_text(out, name)
-    target = Path(out) / name / PAGE_FILE
+    target = Path(out) / name / file
+    if target.is_symlink() or target.is_dir():
+        raise InputError(f"{target} is a {'symbolic link' if target.is_symlink() else 'folder'}; remove it")
     try:
         with _locked(Path(out)):
-            _put(target, Path(out) / f"{_STAGING_PREFIX}{name}", page)
+            _put(target, Path(out) / f"{_STAGING_PREFIX}{name}", text)
     except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror or error}; --output FILE writes elsewhere") from error
+        raise InputError(f"cannot write {target}: {error.strerror or error}{advice}") from error
     return target
 
 

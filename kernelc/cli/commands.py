@@ -26,6 +26,7 @@ from kernelc.cli.status import CHECK_FAILED, DONE, one_line
 from kernelc.deadline import TimeLimitReached, time_limit
 from kernelc.errors import InputError
 from kernelc.gallery import GALLERY, resolve
+from kernelc.planfile import PLAN_FILE, plan_text
 from kernelc.program import BACKEND_NAMES
 from kernelc.progress import PartialProgress, Progress, for_terminal
 from kernelc.writer import (
@@ -33,6 +34,7 @@ from kernelc.writer import (
     check_target,
     compiled_names,
     load_certificate,
+    write_beside,
     write_file,
     write_page,
 )
@@ -189,6 +191,7 @@ def _report_page(certificate: Mapping[str, Any], name: str, output: Path | None,
 @click.option("--pairs", type=click.Choice(["unknown", "isotropic"]), default="unknown", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option("--write", "to_disk", is_flag=True, help="Also write it as plan.json beside the module.")
 @out_option
 def plan_command(
     name: str,
@@ -201,25 +204,28 @@ def plan_command(
     pairs: str,
     seed: int,
     as_json: bool,
+    to_disk: bool,
     out: Path,
 ) -> int:
     """Plan random features of the compiled kernel NAME: which sketch, which degrees, and the error to expect."""
     if (features is None) == (epsilon is None):
         raise InputError("give either --features M or --epsilon E: the number of features, or the error to reach")
     module = _load_module(out, name)
+    options = {
+        "features": features,
+        "epsilon": epsilon,
+        "kernel": kernel,
+        "depth": depth,
+        "sketch": sketch,
+        "pairs": pairs,
+        "seed": seed,
+    }
     try:
-        plan = module.plan(
-            dim,
-            features=features,
-            epsilon=epsilon,
-            kernel=kernel,
-            depth=depth,
-            sketch=sketch,
-            pairs=pairs,
-            seed=seed,
-        )
+        plan = module.plan(dim, **options)
     except ValueError as error:
         raise InputError(str(error)) from error
+    if to_disk:
+        write_beside(out, name, PLAN_FILE, plan_text({"dim": dim, **options}, plan, __version__))
     click.echo(plan.json() if as_json else str(plan), nl=not as_json)
     return DONE
 

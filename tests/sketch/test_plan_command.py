@@ -52,3 +52,50 @@ def test_refusals_are_one_line(
     assert message in error
     with pytest.raises(kernelc.InputError, match="dim: expected"):
         kernel.plan(0)
+
+
+def test_a_written_plan_is_checked(kernel: kernelc.Kernel, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kernel.write(tmp_path)
+    words = ["plan", "gaussian", "--dim", "30", "--epsilon", "0.1", "--out", str(tmp_path)]
+    path, check = tmp_path / "gaussian" / "plan.json", ["check", "gaussian", "--out", str(tmp_path)]
+    assert main(words) == 0
+    assert not path.exists()
+    assert main([*words, "--write"]) == 0
+    assert not [entry for entry in tmp_path.iterdir() if entry.name != "gaussian"]
+    text = path.read_text()
+    assert json.loads(text)["plan"] == kernel.plan(30, epsilon=0.1)
+    assert main(check) == 0
+    content = json.loads(text)
+    request = {**content["request"], "features": 100}
+    for changed in (
+        text.replace('"seed": 0,', '"seed": 1,'),
+        text.replace('"zonal"', '"polysketch"'),
+        text.replace('"predicted_relative_error": 0.', '"predicted_relative_error": 0.0'),
+        json.dumps({**content, "request": request}),
+        json.dumps({**content, "request": {**content["request"], "dim": [3]}}),
+        json.dumps({**content, "plan": 3}),
+        "[" * 100_000,
+        "{}",
+    ):
+        assert changed != text
+        path.write_text(changed)
+        capsys.readouterr()
+        assert main(check) == 1
+        assert "plan.json is" in capsys.readouterr().err
+    path.write_text(text)
+    kernel.write(tmp_path)
+    assert not path.exists()
+
+
+def test_a_plan_is_not_written_through_a_link_or_for_a_refused_request(
+    kernel: kernelc.Kernel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel.write(tmp_path)
+    words = ["plan", "gaussian", "--dim", "30", "--out", str(tmp_path), "--write"]
+    path = tmp_path / "gaussian" / "plan.json"
+    assert main([*words, "--epsilon", "7"]) == 2
+    assert not path.exists()
+    path.symlink_to(tmp_path / "elsewhere")
+    assert main([*words, "--epsilon", "0.1"]) == 2
+    assert "symbolic link" in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere").exists()

@@ -21,6 +21,8 @@ from ._transforms import stream
 #: real data lie near few dimensions whatever the number of columns, and a dropped degree cannot be seen later.
 ASSUMED_DIMENSION = 4
 _ISOTROPIC_POINTS, _NORM_POINTS = 256, 7
+#: A kernel is steep where g grows by this factor from this part of the range's end to the end.
+_STEEP, _STEP = 30.0, 0.8
 _SAMPLE_ROWS = 400
 _SAMPLE_PAIRS = 2000
 _NORM_BINS = 8
@@ -64,7 +66,7 @@ def isotropic_pairs(series: RadialSeries, dimension: int, label: str) -> Pairs:
     )
     size = _sizes(series, norms) * share
     each = weight[index] * size[first] * size[second] * np.where(first == second, 1.0, 2.0)
-    return Pairs(rho[index], _normalised(each), norms, first, second, label)
+    return Pairs(rho[index], _normalised(each), norms, first, second, _label(series, label))
 
 
 def sample_pairs(series: RadialSeries, unit: DoubleArray, norms: DoubleArray, seed: int) -> Pairs | None:
@@ -90,11 +92,30 @@ def sample_pairs(series: RadialSeries, unit: DoubleArray, norms: DoubleArray, se
     edges = np.quantile(chosen_norms, (np.arange(_NORM_BINS) + 0.5) / _NORM_BINS)
     nearest = np.abs(chosen_norms[:, None] - edges[None, :]).argmin(axis=1)
     size = np.ones(len(rows)) if series.linear else _sizes(series, chosen_norms)
-    return Pairs(rho, _normalised(size[first] * size[second]), edges, nearest[first], nearest[second], label)
+    return Pairs(
+        rho, _normalised(size[first] * size[second]), edges, nearest[first], nearest[second], _label(series, label)
+    )
+
+
+def is_steep(series: RadialSeries) -> bool:
+    """Whether the kernel grows so fast over the range that a few rows at its end are all that counts.
+
+    Errors are then predicted of the kernel over its size, K(x, y) / sqrt(K(x, x) K(y, y)).
+    """
+    if series.logs is None:
+        return False
+    below, end = series.growth(np.array([max(series.low, _STEP * series.high), series.high]))
+    return bool(end > _STEEP * below)
+
+
+def _label(series: RadialSeries, label: str) -> str:
+    return f"{label}, the kernel over its size sqrt(K(x, x) K(y, y))" if is_steep(series) else label
 
 
 def _sizes(series: RadialSeries, norms: DoubleArray) -> DoubleArray:
     """g(s)^2 relative to the largest: what a row adds to the square of the kernel."""
+    if is_steep(series):
+        return np.ones_like(norms)
     scale = series.growth(norms)
     largest = float(scale.max())
     sizes: DoubleArray = (scale / largest) ** 2 if largest > 0.0 else scale

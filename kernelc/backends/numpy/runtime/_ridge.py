@@ -5,7 +5,8 @@ Kernel ridge solves (K + lambda) a = y. With K ~ Z Z' + diag(nu), nu the nugget 
 
     w = (1 + Z' D^-1 Z)^-1 Z' D^-1 y,    D = lambda + diag(nu),    f(x) = <phi(x), w>
 
-in one pass over the rows and memory for one m x m matrix. Part of every generated package; it needs NumPy alone.
+in one pass over the rows and memory for one m x m matrix; with fewer rows than features by the n x n matrix instead,
+w = Z' (Z Z' + D)^-1 y. Part of every generated package; it needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ def fit_ridge(sketch: FeatureSketch, x: Any, y: Any, ridge: SupportsFloat) -> Ri
     nugget = on_host(sketch.nugget(x))
     if targets.ndim not in (1, 2) or len(targets) != len(nugget):
         raise ValueError(f"y: expected {len(nugget)} values or rows of values, got shape {targets.shape}")
+    if len(nugget) < sketch.plan["features"]:
+        rows = np.concatenate(list(sketch.blocks(x, _BLOCK))).astype(np.float64)
+        matrix = rows @ rows.T
+        matrix[np.diag_indices_from(matrix)] += noise + nugget
+        return RidgeModel(sketch, rows.T @ np.linalg.solve(matrix, targets))
     weight, start = 1.0 / (noise + nugget), 0
     if on_device(x):
         solved = device_module(__package__, "_device_ridge").solved

@@ -20,8 +20,9 @@ Variance of one direction's contribution at correlation rho, with A_f = E[f(<w,x
 Orthogonal directions (the default) have less. With norms, sqrt(B_l) becomes a function u_l(s) of the row's norm,
 the leading one of `radial_factors`.
 
-Directions: independent; rows of Haar orthogonal matrices (d <= 128); or rows of H D1 H D2 with Hadamard's H and random
-signs in the next power of two (beyond), whose moments of degree 4 differ from the sphere's by 4 / d relatively.
+Directions: independent; rows of Haar orthogonal matrices (d <= 128); or rows of H D_b H D with Hadamard's H, random
+signs D and others D_b for each block, in the next power of two (beyond), whose moments of degree 4 differ from the
+sphere's by 4 / d relatively.
 
 Papers: Simon, Anand, DeWeese (2022), "Reverse engineering the neural tangent kernel", Theorem 3.1 (one layer whose
 random features have a given kernel); Han, Zandieh, Avron (2022), "Random Gegenbauer features for scalable kernel
@@ -248,9 +249,10 @@ class ZonalMap:
         generator = stream(seed, "zonal directions")
         if self.design.draws == "hadamard":
             blocks = -(-count // dimension)
-            flips = np.where(generator.random((blocks, 2, dimension)) < 0.5, -1.0, 1.0)
-            flips[:, 0] /= math.sqrt(dimension)
-            self.flips = flips.astype(self.dtype)
+            flips = np.where(generator.random((blocks + 1, dimension)) < 0.5, -1.0, 1.0)
+            flips[1:] /= math.sqrt(dimension)
+            # of each block the signs before its second transform and, the same for all, those before the first
+            self.flips = np.stack([flips[1:], np.broadcast_to(flips[0], flips[1:].shape)], axis=1).astype(self.dtype)
             return
         if self.design.draws == "haar":
             blocks = -(-count // dimension)
@@ -301,12 +303,11 @@ class ZonalMap:
                 self._evaluate(z, tables, left, out, space)
             return
         dimension = self.design.dimension
-        for block, (second, first) in enumerate(self.flips):
-            turned = np.zeros((len(unit), dimension), self.dtype)
-            np.multiply(unit, first[: unit.shape[1]], out=turned[:, : unit.shape[1]])
-            turned = hadamard_columns(turned)
-            turned *= second
-            turned = hadamard_columns(turned)
+        spread = np.zeros((len(unit), dimension), self.dtype)
+        np.multiply(unit, self.flips[0, 1, : unit.shape[1]], out=spread[:, : unit.shape[1]])
+        spread = hadamard_columns(spread)
+        for block, flips in enumerate(self.flips[:, 0]):
+            turned = hadamard_columns(spread * flips)
             count = min(dimension, self.directions - block * dimension)
             for left in range(0, count, COLUMNS):
                 right = min(left + COLUMNS, count)

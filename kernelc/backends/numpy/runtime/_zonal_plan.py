@@ -32,8 +32,8 @@ from ._zonal import (
 #: (1 - rho^2)^2 / buckets.
 FRONT_COLUMNS, FRONT_BUCKETS = 8192, 4096
 _LAST_EXACT = 3
-#: Designs with a score within this factor of the least are equals.
-_NEAR = 1.01
+#: Designs with a score within this factor of the least are equals: the cheapest is taken.
+_NEAR = 1.005
 #: Of unknown rows degrees up to this one are kept, whatever dropping them would spare on isotropic ones.
 _UNKNOWN_KEEPS = 3
 #: An error on isotropic rows below this part of that on rows near few dimensions buys nothing more.
@@ -116,13 +116,12 @@ class ZonalPlanner:
         return Errors(squared, pairs.mean(variance), pairs.mean(truth**2))
 
     def best(self, features: int, pairs: tuple[Pairs, Pairs], worst: bool = False) -> ZonalDesign:
-        """The design of the least score, the predicted errors on the two pairs weighed.
+        """The design of the least score, to 0.5%, with the fewest degrees: predicted errors on two pairs, weighed.
 
         The score is the geometric mean with weights 2 : 1, where an error on the second pairs below a thirtieth of
-        that on the first counts as that; with `worst` it is the larger of the two. Of designs within 1% the least
-        error on the first pairs decides.
+        that on the first counts as that; with `worst` it is the larger of the two.
         """
-        found: list[tuple[float, float, ZonalDesign]] = []
+        found: list[tuple[float, ZonalDesign]] = []
         block, least, rising = -1, math.inf, False
         unknown, needed = pairs[0] is not pairs[1], min(_UNKNOWN_KEEPS, len(self.factors) - 1)
         for design in self.designs(features):
@@ -134,14 +133,14 @@ class ZonalPlanner:
             first, second = (self.errors(design, each).relative(directions) for each in pairs)
             weighed = first * first * max(second, first * _ISOTROPIC_GAIN)
             score = max(first, second) if worst else weighed ** (1.0 / 3.0)
-            found.append((score, first, design))
+            found.append((score, design))
             least = min(least, score)
             rising = score > _RISING * least and design.top > design.exact + 8
         if not found:
             raise ValueError(f"features: {features} are too few for {self.series.name}; take at least 3")
-        least = min(score for score, _, _ in found)
-        near = [(first, design) for score, first, design in found if score <= least * _NEAR]
-        return min(near, key=lambda item: (item[0], item[1].top))[1]
+        least = min(score for score, _ in found)
+        near = [design for score, design in found if score <= least * _NEAR]
+        return min(near, key=lambda design: design.top)
 
 
 @dataclass(frozen=True, slots=True)
