@@ -12,6 +12,7 @@ from flint import arb
 
 from kernelc.analysis import analyse
 from kernelc.balls.local import EndPoint
+from kernelc.balls.tape import Tape
 from kernelc.errors import UnsupportedError
 from kernelc.expansion import expand, panels
 from kernelc.expansion.panels import PanelBuilder, Target, _log2
@@ -66,6 +67,14 @@ def test_a_sliver_that_is_not_small_is_left_to_panels() -> None:
     assert not made.closures
     assert made._close(piece, end, Fraction(1, 2**80), required=False)
     assert len(made.closures) == 1
+
+
+def test_a_singular_point_that_nothing_closes_is_refused() -> None:
+    f = sympy.besselk(0, VARIABLE)
+    piece = Piece(None, None, f, sympy.Integer(1))
+    end = EndPoint(sympy.Integer(0), Fraction(0), Fraction(0), 1, Fraction(0))
+    with pytest.raises(ArithmeticError, match="could not be closed"):
+        builder()._cover(piece, Tape((1 / VARIABLE, VARIABLE), VARIABLE), Fraction(0), Fraction(1, 2**6001), end, None)
 
 
 def test_a_piece_outside_of_the_line_adds_nothing() -> None:
