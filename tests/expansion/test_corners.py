@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from fractions import Fraction
 
@@ -42,6 +43,15 @@ def test_a_bound_that_begins_beyond_the_range_encloses_nothing() -> None:
     late = replace(found, growth=replace(found.growth, beyond=Fraction(10**7)))
     with pytest.raises(UnsupportedError, match="reach beyond what was analysed"):
         expand(late, _ONE, 4, 4, 64)
+
+
+@pytest.mark.parametrize("text", ["exp(1000*t)", "relu(t-1)*cosh(100*t)", "exp(t^2/5)*exp(60*t)"])
+def test_what_is_far_beyond_doubles_is_refused_before_it_is_integrated(text: str) -> None:
+    """It took half a minute, and was called too fast."""
+    start = time.monotonic()
+    with pytest.raises(UnsupportedError, match=r"E\[sigma\^2\] is above 1e\+280"):
+        expand(traits(text), _ONE, 4, 4, 64)
+    assert time.monotonic() - start < 10
 
 
 def test_a_breakpoint_that_is_not_located_is_refused() -> None:
