@@ -82,6 +82,14 @@ def test_where_the_leading_term_rules(f: sympy.Expr) -> None:
     assert all(abs(r) < sympy.Rational(beyond.numerator, beyond.denominator) for r in sympy.Poly(f, t).real_roots())
 
 
+def test_a_bound_that_needs_to_begin_far_out_does() -> None:
+    f = sympy.Piecewise((t, t > 300_000), (-t, t < -300_000), (sympy.exp(t**4), True))
+    growth = derive_growth(f)
+    assert growth is not None
+    assert growth.beyond > 300_000
+    assert growth.power == 1
+
+
 @pytest.mark.parametrize(
     ("f", "g", "holds"),
     [

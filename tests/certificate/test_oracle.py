@@ -99,7 +99,7 @@ def test_a_difference_counts_by_the_checks_own_error() -> None:
 
 
 def test_cells_end_at_the_breakpoints_within_reach() -> None:
-    traits = analyse(parse_activation("abs(t-1)+abs(t-80)", name="f"), _ONE)
+    traits = analyse(parse_activation("abs(t-1)+abs(t-12)", name="f"), _ONE)
     ends = [b for _, b in cells(traits, 1.0, 9.0)]
     assert mpf(1) in ends
     assert max(ends) == 9

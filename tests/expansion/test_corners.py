@@ -96,6 +96,15 @@ def test_a_piece_outside_of_the_line_adds_nothing() -> None:
     assert made.panels
 
 
+def test_a_constant_has_a_slope_of_nothing() -> None:
+    found = expand(traits("3"), _ONE, 2, 2, 64)
+    assert found.kappa_dot is not None
+    assert found.kappa_dot.moment.is_zero()
+    assert found.kappa_dot.tail_is_zero_after == 0
+    assert found.kappa.tail_is_zero_after == 0
+    assert found.kappa.moment.overlaps(arb(9))
+
+
 def test_logarithms_for_choices() -> None:
     assert _log2(arb.pos_inf()) == math.inf
     assert _log2(arb(0)) == -1e4
