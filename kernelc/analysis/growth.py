@@ -84,17 +84,15 @@ class _Side:
         return self._with_tail_sign(Envelope(size=size), signed)
 
     def _with_tail_sign(self, e: Envelope, signed: list[tuple[Fraction, Fraction]]) -> Envelope:
-        """For x >= X: |p| >= |lead| x^n / 2 >= its value's sign; degree > 2 beats 64 x^2."""
+        """For x >= X: |p| >= |lead| x^n / 2 >= its value's sign; degree > 2 beats 8 x^2, or less."""
         lead = min(abs(signed[-1][0]), abs(signed[-1][1]))
         degree = len(signed) - 1
         if degree == 0 or lead == 0 or signed[-1][0] * signed[-1][1] <= 0:
             return e
-        rest = sum((max(abs(lo), abs(hi)) for lo, hi in signed[:-1]), Fraction(0))
-        needed = 2 * rest / lead + 1
+        reach = _QUADRATIC_REACH
         if degree > 2:
-            # lead x^n >= 2 (rest x^(n-1) + reach x^2) once x >= 4 rest / lead and x^(n-2) >= 4 reach / lead.
-            root = env.power_up(4 * _QUADRATIC_REACH / lead, Fraction(1, degree - 2))
-            needed = max(4 * rest / lead, Fraction(10**7) if root is None else root) + 1
+            reach = min(reach, round_down(lead / 4 * self._farthest ** (degree - 2)))
+        needed = _tail_begins(signed, lead, reach)
         if needed > self._farthest:
             return e
         self.beyond = max(self.beyond, needed)
@@ -102,9 +100,9 @@ class _Side:
         floor = Size(round_down(min(floor_scale, Fraction(2) ** 60)))
         if degree <= 2:
             return replace(e, floor=floor)  # the quadratics are the polynomial itself
-        reach = Quadratic(a2=_QUADRATIC_REACH)
+        least = Quadratic(a2=reach)
         positive = signed[-1][0] > 0
-        return Envelope(reach if positive else None, None if positive else -reach, e.size, floor)
+        return Envelope(least if positive else None, None if positive else -least, e.size, floor)
 
     def _switch(self, f: sympy.Expr) -> Envelope:
         if isinstance(f, sympy.Abs):
@@ -136,8 +134,8 @@ class _Side:
         if isinstance(f, sympy.Min):
             parts = [env.negated(p) for p in parts]
         for i, p in enumerate(f.args):
-            gaps = [self.of(p - q) if isinstance(f, sympy.Max) else self.of(q - p) for q in f.args if q is not p]
-            if all(g.nonnegative for g in gaps):
+            gaps = [p - q if isinstance(f, sympy.Max) else q - p for q in f.args if q is not p]
+            if all(self._stays(g, 1) for g in gaps):
                 return self.of(f.args[i])
         total = self._hull(parts)
         lowers = [p.lower for p in parts if p.lower is not None]
@@ -159,12 +157,17 @@ class _Side:
                 return decisive
             return None if None in parts else not decisive
         if isinstance(condition, (sympy.Gt, sympy.Ge, sympy.Lt, sympy.Le)):
-            gap = self.of(condition.gts - condition.lts)
-            if gap.floor is not None and (gap.nonnegative or self._positive_tail(condition.gts - condition.lts, 1)):
-                return True
-            if gap.floor is not None and (gap.nonpositive or self._positive_tail(condition.gts - condition.lts, -1)):
-                return False
+            gap = condition.gts - condition.lts
+            if self.of(gap).floor is not None:
+                return True if self._stays(gap, 1) else False if self._stays(gap, -1) else None
         return None
+
+    def _stays(self, f: sympy.Expr, sign: int) -> bool:
+        """Whether f >= 0 (<= 0) is proved for all x >= X."""
+        e = self.of(f)
+        if e.nonnegative if sign > 0 else e.nonpositive:
+            return True
+        return e.floor is not None and self._positive_tail(f, sign)
 
     def _positive_tail(self, f: sympy.Expr, sign: int) -> bool:
         """Whether the polynomial f has this sign for x >= X (its floor is proved already)."""
@@ -173,6 +176,23 @@ class _Side:
         point = sympy.Rational(self.sign * (int(self.beyond) + 1))
         value = constant_ball(f.subs(VARIABLE, point), 128)
         return bool(value > 0) if sign > 0 else bool(value < 0)
+
+
+def _tail_begins(signed: list[tuple[Fraction, Fraction]], lead: Fraction, reach: Fraction) -> Fraction:
+    """X beyond which the leading term is twice all others, and above degree 2 four times the others and `reach` x^2."""
+    degree = len(signed) - 1
+    others = [max(abs(lo), abs(hi)) for lo, hi in reversed(signed[:-1])]
+    share = 2 if degree <= 2 else 4
+    simple = share * sum(others, Fraction(0)) / lead
+    if simple > _NEARER[0]:
+        # term by term: share m |a_(n-k)| x^(n-k) <= lead x^n for each of m terms
+        count = sum(1 for a in others if a)
+        roots = [env.power_up(share * count * a / lead, Fraction(1, k)) for k, a in enumerate(others, 1) if a]
+        simple = min(simple, max((simple if x is None else x for x in roots), default=simple))
+    if degree <= 2:
+        return simple + 1
+    root = env.power_up(4 * reach / lead, Fraction(1, degree - 2))
+    return max(simple, _FARTHEST * 10 if root is None else root) + 1
 
 
 def _enclosed(c: sympy.Expr) -> tuple[Fraction, Fraction]:

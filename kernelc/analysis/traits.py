@@ -14,6 +14,7 @@ from flint import acb, arb, ctx
 from kernelc.analysis.growth import derive_growth
 from kernelc.analysis.pieces import Cell, Cut, Resolver
 from kernelc.balls.local import EndPoint, LocalBounds, integrable, least_exponent, squared
+from kernelc.balls.roots import RealRoot
 from kernelc.balls.tape import Tape, arb_of
 from kernelc.errors import InputError, NotSquareIntegrableError, UnsupportedError
 from kernelc.model import (
@@ -285,12 +286,8 @@ def _parity(cells: Sequence[Cell]) -> Parity:
         if _parity([middle_only(middle)]) == "none":
             return "none"
     for a, b in zip(cells, reversed(cells), strict=True):
-        if a.right is None or b.left is None:
-            if (a.right is None) != (b.left is None):
-                return "none"
-        elif a.right.root.lower != -b.left.root.upper and (
-            a.right.root.upper < -b.left.root.upper or a.right.root.lower > -b.left.root.lower
-        ):
+        # What holds the first cell's left edge holds the last one's right edge: both None, or neither.
+        if a.right is not None and b.left is not None and not _is_mirrored(a.right.root, b.left.root):
             return "none"
     mirrored = [_expression(c).subs(VARIABLE, -VARIABLE) for c in reversed(cells)]
     own = [_expression(c) for c in cells]
@@ -299,6 +296,11 @@ def _parity(cells: Sequence[Cell]) -> Parity:
     if all(_is_zero(a + b) for a, b in zip(own, mirrored, strict=True)):
         return "odd"
     return "none"
+
+
+def _is_mirrored(a: RealRoot, b: RealRoot) -> bool:
+    """Whether a and -b may be the same point."""
+    return a.lower == -b.upper or (-b.upper <= a.upper and a.lower <= -b.lower)
 
 
 def middle_only(cell: Cell) -> Cell:

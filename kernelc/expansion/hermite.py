@@ -10,16 +10,17 @@ from math import ceil, log, sqrt
 from flint import acb, arb, ctx
 
 from kernelc.balls.tails import tail_is_resolved
-from kernelc.balls.tape import arb_of
+from kernelc.balls.tape import Tape, arb_of
 from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.expansion.panels import Panel, PanelBuilder, Target, tail_beyond
-from kernelc.model import ActivationTraits, Growth, HermiteExpansion, SeriesExpansion
+from kernelc.model import VARIABLE, ActivationTraits, Growth, HermiteExpansion, SeriesExpansion
 
 FIRST_BITS = 128
 LAST_BITS = 2400
 #: kappa(1) and kappa_dot(1) in doubles, with room for what is relative to them.
 _SMALLEST, _LARGEST = 1e-280, 1e280
 _FARTHEST = 64
+_SHORT = Fraction(1, 10**4)
 
 #: A variance q as a rational, or as a ball: everything then holds at every q in the ball.
 Variance = Fraction | arb
@@ -55,12 +56,40 @@ def expand(
         UnsupportedError: the integrals could not be enclosed, or no better than to their own size.
     """
     bits = FIRST_BITS if precision is None else precision
+    _require_moderate(traits, variance, bits)
     while True:
         expansion = _expand_at(traits, variance, last, bits)
         if bits >= LAST_BITS or _resolved(expansion, degree) or _reach(traits, variance, 2 * bits) is None:
             _require_enclosed(expansion)
             return expansion
         bits = 2 * bits
+
+
+def _require_moderate(traits: ActivationTraits, variance: Variance, bits: int) -> None:
+    """Refuse, before anything is integrated, what one short stretch of the line shows to be beyond doubles.
+
+    Raises:
+        UnsupportedError: with what would do.
+    """
+    found = _reach(traits, variance, bits)
+    radius = _FARTHEST * _least_radius(variance, bits) if found is None else found[0]
+    with ctx.workprec(96):
+        s = _deviation(variance)
+        for piece in traits.pieces:
+            low = -radius if piece.left is None else max(-radius, piece.left.upper)
+            high = radius if piece.right is None else min(radius, piece.right.lower)
+            if low >= high:
+                continue
+            tape, half = Tape((piece.expression,), VARIABLE), min((high - low) / 128, _SHORT)
+            for k in range(1, 64, 2):
+                centre = low + (high - low) * k / 64
+                size = tape(acb(arb(arb_of(centre), arb_of(half).upper())))[0].abs_lower()
+                z = arb_of(abs(centre) + half) / s
+                if size * size * (-z * z / 2).exp() * arb_of(2 * half) / (s * (2 * arb.pi()).sqrt()) > _LARGEST:
+                    raise UnsupportedError(
+                        f"E[sigma^2] is above {_LARGEST:g}, outside the range of doubles; "
+                        "scale the activation or its argument down, or lower --variance"
+                    )
 
 
 def _require_enclosed(expansion: HermiteExpansion) -> None:

@@ -8,6 +8,7 @@ Powers, sums and products are SymPy's own and live in the evaluator.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import sympy
@@ -153,7 +154,14 @@ def _lambert(args: Sequence[Envelope]) -> Envelope:
     upper = None if g.upper is None else g.upper.maximum(Quadratic())
     if upper is None and g.size is not None:
         upper = env.logarithm(Envelope(size=Size(_ONE) + g.size)).upper
-    return Envelope(Quadratic() if g.nonnegative else Quadratic(a0=-_ONE), upper).completed()
+    floor = None
+    if g.nonnegative and g.floor is not None:
+        # W(x) = x exp(-W(x)) >= x / (1 + x), which rises with x.
+        if g.floor.a1 >= 0 and g.floor.a2 >= 0:
+            floor = Size(env.round_down(g.floor.scale / (1 + g.floor.scale)))
+        elif g.size is not None and max(g.size.power, g.size.a1, g.size.a2) <= 0:
+            floor = replace(g.floor, scale=env.round_down(g.floor.scale / (1 + g.size.scale)))
+    return Envelope(Quadratic() if g.nonnegative else Quadratic(a0=-_ONE), upper, floor=floor).completed()
 
 
 def _off_imaginary_cut(method: Callable[[acb], acb]) -> BallRule:

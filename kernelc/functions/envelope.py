@@ -35,8 +35,6 @@ def round_up(x: Fraction) -> Fraction:
     """A short fraction >= x (64 bits), so that numbers do not grow with the expression."""
     if x.denominator.bit_length() <= _LOG2_SCALE and x.numerator.bit_length() <= _LOG2_SCALE:
         return x
-    if x == 0:
-        return x
     shift = _LOG2_SCALE - (abs(x.numerator).bit_length() - x.denominator.bit_length())
     scaled = x * Fraction(2) ** shift
     return Fraction(-((-scaled.numerator) // scaled.denominator)) / Fraction(2) ** shift
@@ -166,10 +164,8 @@ class Size:
         """The size of |f|^exponent, exponent >= 0."""
         if self.scale == 0:
             return Size(ZERO) if exponent > 0 else Size(ONE)
-        scale = power_up(self.scale, exponent)
-        if scale is None:
-            return None
-        return Size(scale, self.power * exponent, round_up(self.a1 * exponent), round_up(self.a2 * exponent))
+        scale, a1, a2 = power_up(self.scale, exponent), round_up(self.a1 * exponent), round_up(self.a2 * exponent)
+        return None if scale is None else Size(scale, self.power * exponent, a1, a2)
 
     def as_quadratic(self) -> Quadratic | None:
         """A quadratic above it, where growth is at most quadratic."""
@@ -296,9 +292,8 @@ def multiplied(f: Envelope, g: Envelope) -> Envelope:
     size = None if f.size is None or g.size is None else f.size * g.size
     floor = None
     if f.floor is not None and g.floor is not None:
-        scale = round_down(f.floor.scale * g.floor.scale)
-        if scale > 0:
-            floor = Size(scale, ZERO, round_down(f.floor.a1 + g.floor.a1), round_down(f.floor.a2 + g.floor.a2))
+        a1, a2 = round_down(f.floor.a1 + g.floor.a1), round_down(f.floor.a2 + g.floor.a2)
+        floor = Size(round_down(f.floor.scale * g.floor.scale), ZERO, a1, a2)
     lower = upper = None
     for a, b in ((f, g), (g, f)):
         span = a.constant_range()
@@ -354,10 +349,8 @@ def positive_power(f: Envelope, exponent: Fraction) -> Envelope:
     """|f|^exponent or f^exponent (integer), exponent > 0."""
     size = None if f.size is None else f.size.to_power(exponent)
     floor = None
-    if f.floor is not None:
-        scale = power_down(f.floor.scale, exponent)
-        if scale is not None and scale > 0:
-            floor = Size(scale, ZERO, round_down(f.floor.a1 * exponent), round_down(f.floor.a2 * exponent))
+    if f.floor is not None and (scale := power_down(f.floor.scale, exponent)) is not None:
+        floor = Size(scale, ZERO, round_down(f.floor.a1 * exponent), round_down(f.floor.a2 * exponent))
     even = exponent.denominator == 1 and exponent.numerator % 2 == 0
     odd = exponent.denominator == 1 and exponent.numerator % 2 == 1
     lower = Quadratic() if even or f.nonnegative or not odd else None

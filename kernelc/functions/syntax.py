@@ -28,6 +28,9 @@ def _rounding(*_args: Expr) -> Expr:
 def _order(function: type[sympy.Function], nu: Expr, x: Expr) -> Expr:
     if not (nu.is_Rational and nu >= 0):
         raise InputError(f"the order of {function.__name__} must be a rational number >= 0")
+    if nu.is_Integer and x.could_extract_minus_sign():
+        # SymPy would write (-x)^n / x^n for the sign, and divide by 0 at 0.
+        return (-1) ** nu * function(nu, -x)
     return function(nu, x)
 
 

@@ -9,7 +9,7 @@ import pytest
 import sympy
 
 from kernelc.analysis import analyse, pieces
-from kernelc.analysis.growth import derive_growth, nonzero_beyond
+from kernelc.analysis.growth import _tail_begins, derive_growth, nonzero_beyond
 from kernelc.analysis.pieces import Cell, Cut, Resolver, _holder
 from kernelc.analysis.traits import _with_slope
 from kernelc.balls.roots import RealRoot
@@ -63,6 +63,55 @@ def test_conditions_far_out(condition: sympy.Basic, power: int) -> None:
     growth = derive_growth(f)
     assert growth is not None
     assert growth.power == max(power, 0 if power == 0 else 1)
+
+
+@pytest.mark.parametrize(
+    "f", [t**2 - 7 * t - 1, -(t**2) / 100 + t, t**3 / 1000 + 9 * t**2 + 27 * t, 1 - t**5 / 10**4, 10**6 * t + 3, t**7]
+)
+def test_where_the_leading_term_rules(f: sympy.Expr) -> None:
+    coefficients = [Fraction(int(c.p), int(c.q)) for c in reversed(sympy.Poly(f, t).all_coeffs())]
+    degree, lead = len(coefficients) - 1, abs(coefficients[-1])
+    for reach in (Fraction(8), Fraction(1, 1000)):
+        begins = _tail_begins([(c, c) for c in coefficients], lead, reach)
+        for x in (begins, 2 * begins, 50 * begins):
+            others = sum((abs(c) * x**k for k, c in enumerate(coefficients[:-1])), Fraction(0))
+            assert (2 if degree <= 2 else 4) * others <= lead * x**degree
+            assert degree <= 2 or 4 * reach * x**2 <= lead * x**degree
+    beyond = nonzero_beyond(f)
+    assert beyond is not None
+    assert all(abs(r) < sympy.Rational(beyond.numerator, beyond.denominator) for r in sympy.Poly(f, t).real_roots())
+
+
+def test_a_bound_that_needs_to_begin_far_out_does() -> None:
+    f = sympy.Piecewise((t, t > 300_000), (-t, t < -300_000), (sympy.exp(t**4), True))
+    growth = derive_growth(f)
+    assert growth is not None
+    assert growth.beyond > 300_000
+    assert growth.power == 1
+
+
+@pytest.mark.parametrize(
+    ("f", "g", "holds"),
+    [
+        (sympy.Max(1, t), sympy.log(sympy.Max(1, t)), True),
+        (sympy.Min(-1, t - 30), sympy.log(-sympy.Min(-1, t - 30)), True),
+        (sympy.exp(t) - sympy.exp(-t), sympy.log(sympy.Max(sympy.exp(t), sympy.exp(-t)) - 2), False),
+    ],
+)
+def test_which_of_two_is_larger_far_out(f: sympy.Expr, g: sympy.Expr, holds: bool) -> None:
+    assert derive_growth(f) is not None
+    assert (derive_growth(g) is not None) is holds
+
+
+def test_a_condition_that_is_no_polynomial_decides_by_its_bounds_alone() -> None:
+    def chosen(condition: sympy.Basic) -> bool:
+        return derive_growth(sympy.Piecewise((t, condition), (sympy.exp(t**4), True))) is not None
+
+    assert chosen(sympy.exp(t) + 1 > 0)
+    assert not chosen(sympy.exp(t) + 1 < 0)
+    assert not chosen(sympy.sinh(t) > 0)
+    # a floor of |f| whose sign no rule tells
+    assert not chosen(1 / sympy.exp(t) * (2 + sympy.sin(t)) * t**3 > 0)
 
 
 def test_a_constant_that_is_no_number_is_refused() -> None:
@@ -188,6 +237,12 @@ def test_both_sides_of_a_breakpoint_agree_where_it_is_shown() -> None:
     assert jump(_HIDDEN_ZERO) == "kink"
     assert jump(_HARD_ZERO) == "unknown"
     assert jump(sympy.Integer(1)) == "jump"
+
+
+def test_one_formula_on_both_sides_of_a_point_where_it_is_not_analytic() -> None:
+    found = traits("(1-cos(t))^(3/2)")
+    assert len(found.breakpoints) > 3
+    assert not {p.kind for p in found.breakpoints} & {"jump", "unknown"}
 
 
 def test_a_slope_with_a_switch_of_its_own() -> None:

@@ -9,8 +9,8 @@ import sympy
 from flint import acb, arb, ctx
 
 from kernelc.balls import roots as module
-from kernelc.balls.local import EndPoint, LocalBounds
-from kernelc.balls.roots import ROOT_BITS, _newton, _shrunk_to_end, isolate_roots
+from kernelc.balls.local import EndPoint, LocalBounds, Term
+from kernelc.balls.roots import ROOT_BITS, _dyadic, _hull, _newton, _shrunk_to_end, _sign, isolate_roots
 from kernelc.balls.tape import Tape
 from kernelc.errors import UnsupportedError
 from kernelc.functions.heads import LambertW0
@@ -34,6 +34,11 @@ def at_zero() -> LocalBounds:
 )
 def test_no_majorant_without_a_proof(f: sympy.Expr) -> None:
     assert at_zero().majorant(f) is None
+
+
+def test_a_bounded_function_of_what_is_not_bounded_is_bounded_by_its_larger_end() -> None:
+    for f, end in ((sympy.erfc(1 / T), 2), (sympy.acos(sympy.sin(1 / T)), 4), (sympy.atan(1 / T), 2)):
+        assert at_zero().majorant(f) == (Term(Fraction(end), _ZERO, 0),)
 
 
 def test_no_leading_exponent_without_a_proof() -> None:
@@ -109,18 +114,18 @@ def test_newton_refuses_what_it_cannot_isolate() -> None:
 
 
 class Vague(Tape):
-    """t - 1/3 with a slope known to a factor of 100, and a value known to `radius`."""
+    """t - 1/3 with a slope known to a factor of 10,000, and a value known to `radius`."""
 
     def __init__(self, radius: float) -> None:
         self._radius = radius
 
     def __call__(self, z: acb, analytic: bool = False) -> tuple[acb, ...]:
         value = z.real - arb(1) / 3 + arb(0, self._radius)
-        return acb(value), acb(arb(50.5, 50))
+        return acb(value), acb(arb(50, 49.99))
 
 
 def test_newton_halves_where_it_hardly_moves() -> None:
-    with ctx.workprec(64):
+    with ctx.workprec(2000):
         found = _newton(Vague(0.0), _ZERO, _ONE)
         assert found.lower <= Fraction(1, 3) <= found.upper
         assert found.upper - found.lower <= Fraction(1, 2**ROOT_BITS)
@@ -131,3 +136,33 @@ def test_newton_ends_where_no_sign_is_known() -> None:
         found = _newton(Vague(0.125), _ZERO, _ONE)
         assert found.lower <= Fraction(1, 3) <= found.upper
         assert found.upper - found.lower > Fraction(1, 8)
+
+
+def test_signs_hulls_and_dyadic_numbers() -> None:
+    tape = Tape((T,), T)
+    assert [_sign(tape, Fraction(x)) for x in (-2, 0, 3)] == [-1, 0, 1]
+    hull = _hull(Fraction(1, 3), Fraction(5, 2)).real
+    assert hull.contains(arb(1) / 3)
+    assert hull.contains(arb(5) / 2)
+    third = Fraction(1, 3)
+    assert _dyadic(third, down=True) < third < _dyadic(third, down=False)
+    assert _dyadic(Fraction(1, 2), down=True) == Fraction(1, 2) == _dyadic(Fraction(1, 2), down=False)
+
+
+@pytest.mark.parametrize(("g", "number"), [(sympy.exp(T) - 2, 1), (sympy.cos(T) - T, 1), (sympy.sin(3 * T + 1), 8)])
+def test_the_function_changes_its_sign_within_every_enclosure(g: sympy.Expr, number: int) -> None:
+    found = isolate_roots(g, T, Fraction(-4), Fraction(4))
+    assert len(found) == number
+    tape = Tape((g,), T)
+    with ctx.workprec(6000):
+        for root in found:
+            assert _sign(tape, root.lower) * _sign(tape, root.upper) == -1
+
+
+def test_a_cluster_is_not_called_simple() -> None:
+    """Two zeros nearer than balls tell apart, and one that touches."""
+    tiny = sympy.Rational(1, 2**200)
+    for g in (1 - sympy.cos(T), (sympy.exp(T) - 1) * (sympy.exp(T) - 1 - tiny)):
+        found = isolate_roots(g, T, -_ONE, _ONE)
+        assert len(found) == 1
+        assert not found[0].simple

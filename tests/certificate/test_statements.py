@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from flint import ctx
+import pytest
+from flint import arb, ctx
 
 import kernelc
 from kernelc.certificate.norms import norm_statement
-from kernelc.model import NormFit, NormTail
-from kernelc.program import NormMoment, NormProgram
+from kernelc.certificate.series import certify_series
+from kernelc.model import DirectDual, NormFit, NormTail, SeriesExpansion
+from kernelc.program import NormMoment, NormProgram, ThetaChebyshev
 
 
 def test_a_network_is_certified_beside_its_layers() -> None:
@@ -22,6 +24,22 @@ def test_a_network_is_certified_beside_its_layers() -> None:
             assert statement["coefficients"] == [0.0, size, 0.0, 0.0]
             assert statement["truncation_bound"] == 0.0
             assert statement["moment"] == size
+
+
+@pytest.mark.parametrize("shortfall", [None, arb("1e-9")])
+def test_a_series_in_the_angle_is_stated_with_its_checks(shortfall: arb | None) -> None:
+    table = ThetaChebyshev((0.0, 1.5, 3.2), ((0.5, 0.25), (0.25, 0.125)))
+    direct = DirectDual(table, 1.0, 0.0, 3e-15, False, 11)
+    series = SeriesExpansion(arb(1), (arb(0.5), arb(0.25)), None)
+    found = certify_series(series, 1, direct, proved=True, shortfall=shortfall).statement
+    assert found["direct"]["method"] == "theta_chebyshev"
+    assert (found["direct"]["terms"], found["direct"]["panels"], found["direct"]["checked_at"]) == (2, 2, 11)
+    assert found["direct"]["error_estimate"] == 3e-15
+    assert ("shortfall_bound" in found) is (shortfall is not None)
+    # Only what is beyond the degree shrinks with rho.
+    least = 0.25 * 0.5**2 + (0.0 if shortfall is None else 1e-9)
+    assert found["truncation_bound_at"]["0.5"] == pytest.approx(least, rel=1e-12)
+    assert found["truncation_bound_at"]["0.5"] >= least
 
 
 def fit(program: NormProgram | None, reason: str | None, tails: tuple[NormTail, ...]) -> NormFit:

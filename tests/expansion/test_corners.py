@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from fractions import Fraction
 
@@ -12,6 +13,7 @@ from flint import arb
 
 from kernelc.analysis import analyse
 from kernelc.balls.local import EndPoint
+from kernelc.balls.tape import Tape
 from kernelc.errors import UnsupportedError
 from kernelc.expansion import expand, panels
 from kernelc.expansion.panels import PanelBuilder, Target, _log2
@@ -43,6 +45,15 @@ def test_a_bound_that_begins_beyond_the_range_encloses_nothing() -> None:
         expand(late, _ONE, 4, 4, 64)
 
 
+@pytest.mark.parametrize("text", ["exp(1000*t)", "relu(t-1)*cosh(100*t)", "exp(t^2/5)*exp(60*t)"])
+def test_what_is_far_beyond_doubles_is_refused_before_it_is_integrated(text: str) -> None:
+    """It took half a minute, and was called too fast."""
+    start = time.monotonic()
+    with pytest.raises(UnsupportedError, match=r"E\[sigma\^2\] is above 1e\+280"):
+        expand(traits(text), _ONE, 4, 4, 64)
+    assert time.monotonic() - start < 10
+
+
 def test_a_breakpoint_that_is_not_located_is_refused() -> None:
     piece = Piece(None, None, VARIABLE, sympy.Integer(1))
     wide = EndPoint(None, Fraction(0), Fraction(1, 4), 1, Fraction(0))
@@ -68,6 +79,14 @@ def test_a_sliver_that_is_not_small_is_left_to_panels() -> None:
     assert len(made.closures) == 1
 
 
+def test_a_singular_point_that_nothing_closes_is_refused() -> None:
+    f = sympy.besselk(0, VARIABLE)
+    piece = Piece(None, None, f, sympy.Integer(1))
+    end = EndPoint(sympy.Integer(0), Fraction(0), Fraction(0), 1, Fraction(0))
+    with pytest.raises(ArithmeticError, match="could not be closed"):
+        builder()._cover(piece, Tape((1 / VARIABLE, VARIABLE), VARIABLE), Fraction(0), Fraction(1, 2**6001), end, None)
+
+
 def test_a_piece_outside_of_the_line_adds_nothing() -> None:
     made = builder()
     three = Breakpoint(sympy.Integer(3), Fraction(3), Fraction(3), "kink")
@@ -75,6 +94,15 @@ def test_a_piece_outside_of_the_line_adds_nothing() -> None:
     assert not made.panels
     made.add_piece(Piece(None, three, VARIABLE, sympy.Integer(1)), Fraction(-2), Fraction(2))
     assert made.panels
+
+
+def test_a_constant_has_a_slope_of_nothing() -> None:
+    found = expand(traits("3"), _ONE, 2, 2, 64)
+    assert found.kappa_dot is not None
+    assert found.kappa_dot.moment.is_zero()
+    assert found.kappa_dot.tail_is_zero_after == 0
+    assert found.kappa.tail_is_zero_after == 0
+    assert found.kappa.moment.overlaps(arb(9))
 
 
 def test_logarithms_for_choices() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import mpmath
 import pytest
 import sympy
 from flint import acb, arb
@@ -99,6 +100,33 @@ def test_lambert_of_what_grows_exponentially_grows_linearly() -> None:
     assert found.size.power == Fraction(1)
     assert found.nonnegative
     assert BY_HEAD[LambertW0].envelope([_NOTHING]).upper is None
+
+
+@pytest.mark.parametrize(("a1", "a0", "size"), [(0, 3, None), (2, 1, None), (-1, 5, 7), (-1, 5, None)])
+def test_lambert_has_a_floor_where_its_argument_has_one(a1: int, a0: int, size: int | None) -> None:
+    floor = Size(Fraction(a0), Fraction(0), Fraction(a1))
+    found = BY_HEAD[LambertW0].envelope(
+        [Envelope(Quadratic(), None, None if size is None else Size(Fraction(size)), floor)]
+    )
+    if a1 < 0 and size is None:
+        assert found.floor is None
+        return
+    assert found.floor is not None
+    for x in (0, 1, 4):
+        argument = a0 * mpmath.exp(a1 * x)
+        claimed = float(found.floor.scale) * mpmath.exp(float(found.floor.a1) * x)
+        assert 0 < claimed <= mpmath.lambertw(argument).real
+
+
+def test_nothing_is_known_of_the_logarithm_of_nothing() -> None:
+    assert env.logarithm(_NOTHING) == _NOTHING
+    assert env.logarithm(Envelope(size=Size(Fraction(0)))).upper is None
+
+
+def test_bessel_functions_of_a_negative_argument_divide_by_nothing() -> None:
+    for name, n, sign in (("besselj", 1, -1), ("besselj", 2, 1), ("besseli", 3, -1)):
+        f = parse_activation(f"{name}({n}, 2-t)", name="f").expression
+        assert f == sign * getattr(sympy, name)(n, T - 2)
 
 
 def test_numbers_beyond_any_size_are_unknown() -> None:

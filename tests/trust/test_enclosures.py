@@ -20,7 +20,7 @@ from kernelc.balls.tape import Tape
 from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.expansion import hermite
 from kernelc.expansion.hermite import _assembled, _expand_at, _Sums, _tail
-from kernelc.expansion.panels import PanelBuilder, Target, _rule_error, tail_beyond
+from kernelc.expansion.panels import _MEHLER, PanelBuilder, Target, _rule_error, tail_beyond
 from kernelc.model import VARIABLE, Growth, HermiteExpansion, SeriesExpansion
 from tests.trust.exactness import high, low, number, traits
 
@@ -164,6 +164,23 @@ def test_bounds_on_an_ellipse_hold_on_all_of_it(s: int, centre: int, half: Fract
                 largest[i] = max(largest[i], value)
         for bound, value in zip(found, largest, strict=True):
             assert number(bound) >= value
+
+
+@pytest.mark.parametrize("degree", [0, 12, 60])
+@pytest.mark.parametrize(("x", "y"), [(0, 1), (3, 2), (7, 4)])
+def test_the_weight_of_hermite_functions_is_mehlers(degree: int, x: int, y: int) -> None:
+    """The least over r of his formula, and with it not less than any h_k on the circle of that size."""
+    found = number(PanelBuilder(Target(degree, 64, arb(1), True))._hermite_weight(arb(x * x), arb(y * y)))
+    with mpmath.workdps(30):
+        claims = []
+        for r in map(mpf, _MEHLER):
+            exponent = -mpf(x * x) / (2 * (1 + r)) + mpf(y * y) / (2 * (1 - r))
+            factor = r ** (-mpf(degree) / 2) * (1 - r * r) ** (-mpf(1) / 4)
+            claims.append(factor * mpmath.exp(exponent) / mpmath.sqrt(2 * mpmath.pi))
+        assert min(claims) * (1 - mpf(10) ** -12) <= found <= min(claims) * (1 + mpf(10) ** -6)
+        z = mpmath.mpc(x, y)
+        phi = abs(mpmath.exp(-z * z / 2)) / mpmath.sqrt(2 * mpmath.pi)
+        assert all(abs(hermite_at(k, z)) * phi <= found for k in range(degree + 1))
 
 
 def test_no_bound_across_a_branch_cut() -> None:
