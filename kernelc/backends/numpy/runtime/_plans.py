@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ._bulk import Bulk
+from ._bulkfit import make_bulk
 from ._closed import ClosedDual
 from ._evaluation import KernelTables, ThetaTable, derivative
 from ._inputs import DoubleArray, FloatArray
@@ -35,6 +37,8 @@ from ._tiles import TilePlan, bind_layers, pad_rows
 
 #: Rows of each side whose pairs show where most angles lie, and by how much that range is widened.
 _SAMPLED, _WIDEN = 24, 0.3
+#: Entries from which one polynomial for most pairs is worth making.
+_MANY_ENTRIES = 2**18
 #: Angles below this are nearly parallel rows, which are evaluated apart.
 _PARALLEL = 0.05
 
@@ -136,6 +140,12 @@ def _plan(
     folds = tabled or not isinstance(source, CompiledSource)
     parity = tables.parity if angular and folds and network.depth > 1 else "none"
     sample = _Sample.of(left, right, parity != "none")
+    bulk: Bulk | None = None
+    if len(left.last) * len(right.last) >= _MANY_ENTRIES:
+        homogeneous = tables.homogeneous_degree is not None and not network.bias
+        # an even or odd kernel's angles are folded in the sample, but rho keeps its sign
+        with np.errstate(all="ignore"):
+            bulk = make_bulk(source, network, left, right, _Sample.of(left, right, False).bulk(), homogeneous, dtype)
     roads: list[Road] = []
     for index in range(network.depth):
         one, other = left.layers[index], right.layers[index]
@@ -158,6 +168,7 @@ def _plan(
         final=roads[-1],
         last=last,
         offset=network.bias**2,
+        bulk=bulk,
     )
 
 

@@ -43,6 +43,17 @@ class Side:
     powers: DoubleArray
 
 
+@dataclass(frozen=True, slots=True)
+class LayerRows:
+    """One set of rows at one hidden layer, all (n,): s before it, R / sqrt(unit), the slope of a row with
+    itself times unit, and phi after it."""
+
+    scales: DoubleArray
+    powers: DoubleArray
+    slopes: DoubleArray
+    angles: DoubleArray
+
+
 class Source(Protocol):
     """T and Tdot of one activation; `unit` is what T is measured in, see `Road`."""
 
@@ -60,8 +71,17 @@ class Source(Protocol):
     def slopes(self, scales: DoubleArray) -> DoubleArray:
         """unit E[sigma'(sZ)^2] s^2 / R^2 of rows, (n,)."""
 
+    @property
+    def noise(self) -> float:
+        """How far `pair_values` may be off, beyond a rounding or two."""
+
     def sample(self, left: DoubleArray, right: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """T / (R R') of all pairs, (n1, n2)."""
+
+    def pair_values(
+        self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """T / (R R') and, for the NTK, Tdot s s' / (R R') of pairs, (k,) each; theta away from 0 and pi."""
 
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """The evaluation of one layer; `left` is `right` for rows with themselves."""
@@ -104,6 +124,22 @@ class CompiledSource:
         out = np.empty_like(flat)
         evaluate(self.tables.kappa.direct, np.cos(flat), flat, out, Scratch(flat.size, flat.dtype))
         return (out / self.unit).reshape(theta.shape)
+
+    @property
+    def noise(self) -> float:
+        """None but the tables' own."""
+        return 0.0
+
+    def pair_values(
+        self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """Both tables, whatever the norms."""
+        rho, scratch = np.cos(theta), Scratch(theta.size, theta.dtype)
+        value, slope = np.empty_like(theta), np.zeros_like(theta)
+        evaluate(self.tables.kappa.direct, rho, theta, value, scratch)
+        if tangent and self.tables.kappa_dot is not None:
+            evaluate(self.tables.kappa_dot.direct, rho, theta, slope, scratch)
+        return value / self.unit, slope * (self.tables.variance / self.unit)
 
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """Both tables together; long ones as panels, one of which is `bulk`."""
@@ -151,6 +187,21 @@ class ClosedSource:
         """tau."""
         one, other, angle = (a.reshape(-1) for a in np.broadcast_arrays(left[:, None], right, theta))
         return self.pairs.tau(one, other, angle).reshape(theta.shape)
+
+    @property
+    def noise(self) -> float:
+        """The closed form's roundings are the pairs' own."""
+        return 0.0
+
+    def pair_values(
+        self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """The closed form itself."""
+        one, other, scale = left.scales, right.scales, left.powers * right.powers
+        value = self.pairs.raw(self.pairs.dual, one, other, theta) / scale
+        if not tangent or self.pairs.dual_dot is None:
+            return value, np.zeros_like(value)
+        return value, self.pairs.raw(self.pairs.dual_dot, one, other, theta) * (one * other / scale)
 
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """Tables of theta for rows of one norm, of theta and two norms for others."""
@@ -210,6 +261,21 @@ class NormSource:
         scale = np.multiply.outer(self.powers(left), self.powers(right))
         values = evaluate_pairs(self.norms, "dual", one, other, angle).reshape(theta.shape)
         return np.divide(values, scale, out=np.zeros_like(values), where=scale > 0.0)
+
+    @property
+    def noise(self) -> float:
+        """The last digits of tables that reach over a range of norms."""
+        return 1e-13
+
+    def pair_values(
+        self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """The tables."""
+        one, other, scale = left.scales, right.scales, left.powers * right.powers
+        value = evaluate_pairs(self.norms, "dual", one, other, theta) / scale
+        if not tangent:
+            return value, np.zeros_like(value)
+        return value, evaluate_pairs(self.norms, "dual_dot", one, other, theta) * (one * other / scale)
 
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """Tables of theta for rows of one norm, of theta and two norms for others."""

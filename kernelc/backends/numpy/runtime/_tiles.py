@@ -15,16 +15,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._bulk import SIDE, Bulk
 from ._evaluation import Parity, Scratch
 from ._inputs import DoubleArray, FloatArray
 from ._layers import Inputs, RowState, common_value
 from ._roads import Job, Pairs, Road
 
-TILE_ROWS, TILE_COLUMNS = 64, 1024
+#: Half a megabyte a tile. An operation on less than that leaves threads waiting for the interpreter's lock, and
+#: a power of two of columns would put a tile's columns into the same places of the cache.
+TILE_ROWS = 128
+TILE_COLUMNS = {np.dtype(np.float64): 480, np.dtype(np.float32): 992}
 
-#: Side and depth of the small products: 32 * 32 * 256 multiplications are below the size from which
-#: OpenBLAS starts threads, and large enough to run at the speed of one large product.
-_SIDE, _INNER = 32, 256
+#: Depth of the small products: 32 * 32 * 256 multiplications are below the size from which OpenBLAS starts
+#: threads, and large enough to run at the speed of one large product.
+_INNER = 256
 
 #: Pairs with 1 - |rho| below this are recomputed from x - y (or x + y): there arccos(rho) has lost
 #: more digits than the dtype's goal allows. Its error is eps / sqrt(2 (1 - |rho|)).
@@ -77,6 +81,7 @@ class TilePlan:
     `angular`: the roads are read at theta, which is then carried with 1 - |rho| from layer to layer.
     `parity` is that of kappa where theta is folded into [0, pi/2] by it, else "none".
     `final`: the last hidden layer; `last`: its w R / sqrt(unit) of both sides; `offset`: b^2.
+    `bulk`: most pairs at once, where that is worth it.
     """
 
     tangent: bool
@@ -90,12 +95,13 @@ class TilePlan:
     final: Road
     last: Weights
     offset: float
+    bulk: Bulk | None
 
 
 def pad_rows(unit: FloatArray) -> FloatArray:
     """`unit` with zero rows appended up to a multiple of the small products' side."""
     n, d = unit.shape
-    padded = -(-n // _SIDE) * _SIDE
+    padded = -(-n // SIDE) * SIDE
     if padded == n and unit.flags.c_contiguous:
         return unit
     result = np.zeros((padded, d), dtype=unit.dtype)
@@ -126,18 +132,18 @@ def bind_layers(
 def _product(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
     """rho of the tile's pairs: a stack of small matrix products, zero rows included."""
     top, bottom, left, right = job
-    rows, columns = -(-(bottom - top) // _SIDE) * _SIDE, -(-(right - left) // _SIDE) * _SIDE
+    rows, columns = -(-(bottom - top) // SIDE) * SIDE, -(-(right - left) // SIDE) * SIDE
     d = plan.left.shape[1]
-    one = plan.left[top : top + rows].reshape(rows // _SIDE, 1, _SIDE, d)
-    other = plan.right[left : left + columns].reshape(1, columns // _SIDE, _SIDE, d)
+    one = plan.left[top : top + rows].reshape(rows // SIDE, 1, SIDE, d)
+    other = plan.right[left : left + columns].reshape(1, columns // SIDE, SIDE, d)
     rho = scratch.get("rho", (rows, columns))
-    stacked = rho.reshape(rows // _SIDE, _SIDE, columns // _SIDE, _SIDE).swapaxes(1, 2)
+    stacked = rho.reshape(rows // SIDE, SIDE, columns // SIDE, SIDE).swapaxes(1, 2)
     pieces = -(-d // _INNER)
     for index in range(pieces):
         part = slice(index * d // pieces, (index + 1) * d // pieces)
         target = stacked
         if index:
-            target = scratch.get("value", rho.shape).reshape(rho.shape[0] // _SIDE, _SIDE, -1, _SIDE).swapaxes(1, 2)
+            target = scratch.get("value", rho.shape).reshape(rho.shape[0] // SIDE, SIDE, -1, SIDE).swapaxes(1, 2)
         np.matmul(one[..., part], other[..., part].swapaxes(2, 3), out=target)
         if index:
             np.add(rho, scratch.get("value", rho.shape), out=rho)
@@ -205,9 +211,8 @@ def _close_angles(
     return angles
 
 
-def _first_pairs(plan: TilePlan, job: Job, scratch: Scratch) -> Pairs:
+def _first_pairs(plan: TilePlan, job: Job, rho: FloatArray, scratch: Scratch) -> Pairs:
     """The pairs at the inputs; nearly parallel and antiparallel ones from their differences."""
-    rho = _product(plan, job, scratch)
     if not plan.angular:
         return Pairs(rho, rho, rho, None, rho)
     theta, gap = scratch.get("theta", rho.shape), scratch.get("gap", rho.shape)
@@ -341,8 +346,38 @@ def _signed_gap(layer: Layer, drop: FloatArray, sign: FloatArray, job: Job, scra
 
 
 def evaluate_tile(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
-    """K_L or Theta_L on rows job[0]:job[1] and columns job[2]:job[3] (padding beyond them is undefined)."""
-    pairs = _first_pairs(plan, job, scratch)
+    """K_L or Theta_L on rows job[0]:job[1] and columns job[2]:job[3] (padding beyond them is undefined).
+
+    On the diagonal of rows with themselves, which has moments of its own, it is undefined too.
+    """
+    rho = _product(plan, job, scratch)
+    if plan.bulk is not None:
+        outside = plan.bulk.outside(rho, job)
+        if outside is not None:
+            return _most_pairs(plan, plan.bulk, job, rho, outside, scratch)
+    return _by_layers(plan, job, rho, scratch)
+
+
+def _most_pairs(
+    plan: TilePlan, bulk: Bulk, job: Job, rho: FloatArray, outside: list[tuple[int, int]], scratch: Scratch
+) -> FloatArray:
+    """The whole network as one polynomial, but the squares `outside` layer by layer."""
+    value = bulk.evaluate(rho, job, scratch)
+    if bulk.left is None and plan.last.left is not None:
+        plan.last.apply(value, job)
+    if plan.offset and not bulk.finished:
+        np.add(value, plan.offset, out=value)
+    for row, column in outside:
+        top, left = job[0] + row * SIDE, job[2] + column * SIDE
+        square = (top, min(top + SIDE, job[1]), left, min(left + SIDE, job[3]))
+        again = _by_layers(plan, square, _product(plan, square, scratch), scratch)
+        value[row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE] = again
+    return value
+
+
+def _by_layers(plan: TilePlan, job: Job, rho: FloatArray, scratch: Scratch) -> FloatArray:
+    """The network layer by layer."""
+    pairs = _first_pairs(plan, job, rho, scratch)
     step = _angular_layer if plan.angular else _power_layer
     for layer in plan.layers:
         pairs = step(plan, layer, pairs, job, scratch)
