@@ -20,12 +20,15 @@ import numpy.typing as npt
 from ._evaluation import Scratch
 from ._inputs import FloatArray
 
-#: Side of the squares of a tile that are evaluated again where one of their pairs lies outside the range; with
-#: more than one square in this many, the tile is.
+#: Side of the squares of a tile whose pairs outside the range are evaluated together; with more than one square in
+#: this many, the whole tile is.
 SIDE, _FEW = 32, 12
 
 #: Multiplications a small product at most, so that BLAS starts no threads.
-_PRODUCT = 2**18
+PRODUCT = 2**18
+
+#: Rows box[0]:box[1] and columns box[2]:box[3].
+Box = tuple[int, int, int, int]
 
 #: A polynomial of z: numbers, or small matrices between the rows' functions U.
 Terms = Sequence[float] | Sequence[FloatArray]
@@ -53,13 +56,8 @@ class Bulk:
     right_inside: npt.NDArray[np.bool_]
     symmetric: bool
 
-    @property
-    def finished(self) -> bool:
-        """Whether b^2 is among the coefficients."""
-        return self.left is None
-
-    def outside(self, rho: FloatArray, job: tuple[int, int, int, int]) -> list[tuple[int, int]] | None:
-        """The squares (row, column) of a tile in which a pair lies outside; None where they are many.
+    def outside(self, rho: FloatArray, job: Box) -> list[Box] | None:
+        """Boxes, in the tile's own indices, that hold its pairs outside the range; None where these are many.
 
         Of a matrix of rows with themselves the diagonal is not looked at (rho is overwritten there).
         """
@@ -75,15 +73,19 @@ class Bulk:
         mask |= part > self.high
         if not whole:
             mask |= ~(rows[:, None] & columns)
-        down, across = mask.shape
-        padded = np.zeros((-(-down // SIDE), SIDE, -(-across // SIDE), SIDE), dtype=np.bool_)
-        padded.reshape(padded.shape[0] * SIDE, -1)[:down, :across] = mask
-        squares = padded.any(axis=(1, 3))
-        if np.count_nonzero(squares) * _FEW > squares.size:
+        found = np.nonzero(mask)
+        across = -(-mask.shape[1] // SIDE)
+        squares, where = np.unique(found[0] // SIDE * across + found[1] // SIDE, return_inverse=True)
+        if squares.size * SIDE * SIDE * _FEW > mask.size:
             return None
-        return [(int(i), int(j)) for i, j in np.argwhere(squares)]
+        boxes = np.empty((squares.size, 4), dtype=np.intp)
+        boxes[:, ::2], boxes[:, 1::2] = mask.size, 0
+        for axis, places in enumerate(found):
+            np.minimum.at(boxes[:, 2 * axis], where, places)
+            np.maximum.at(boxes[:, 2 * axis + 1], where, places + 1)
+        return [(int(a), int(b), int(c), int(d)) for a, b, c, d in boxes]
 
-    def evaluate(self, rho: FloatArray, job: tuple[int, int, int, int], scratch: Scratch) -> FloatArray:
+    def evaluate(self, rho: FloatArray, job: Box, scratch: Scratch) -> FloatArray:
         """The polynomial at every pair of a tile, in scratch memory "bulk"; `rho` is overwritten."""
         out = scratch.get("bulk", rho.shape)
         if self.angular:
@@ -149,9 +151,9 @@ class _Matrices:
     def _product(self, matrix: float | FloatArray, out: FloatArray) -> None:
         """out = left matrix right, by products of 32 rows and as many columns as BLAS does alone."""
         size = np.shape(matrix)[0]
-        rows, columns = out.shape
+        columns = out.shape[1]
         squares = columns // SIDE
-        most = max(1, _PRODUCT // (SIDE * SIDE * size))
+        most = max(1, PRODUCT // (SIDE * SIDE * size))
         width = SIDE * max(count for count in range(1, min(squares, most) + 1) if squares % count == 0)
         first = (self.left[:, :size] @ matrix).reshape(-1, 1, SIDE, size)
         second = self.right[:size].reshape(size, -1, width).swapaxes(0, 1)

@@ -14,16 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._bulk import SIDE, Bulk
+from ._bulk import PRODUCT, SIDE, Bulk
 from ._inputs import DoubleArray, FloatArray
 from ._interpolation import basis, kept, monomial_is_safe, nodes, to_monomial, transform
-from ._layers import LayerRows, Network, RowState, common_value, hidden_layers
-from ._sources import Source, common_scale
+from ._layers import Network, RowState, common_value, hidden_layers
+from ._sources import LayerRows, Source, common_scale
 
 #: Samples of a pilot in each variable; with more terms than the limits there is no polynomial.
-_PILOT, _MOST_NORMS, _MOST_TERMS = 48, 44, 40
-#: A few norms and angles at which the pilot runs along the other variable.
-_LINES = 3
+_PILOT, _MOST_NORMS, _MOST_TERMS = 44, 40, 40
+#: A few norms at which the pilot runs along the angles; norms and angles at which it runs along the norms.
+_LINES, _COLUMNS = 3, (5, 4)
+#: With no more terms than this in rho, theta is not tried.
+_FEW_TERMS = 14
+#: No coefficient of a power of z may be larger.
+_LARGEST = 1e30
 #: What dropped terms may add up to, and what the finished polynomial may differ by from the network at points
 #: between its nodes, both relative to the diagonal.
 _DROPPED = {np.dtype(np.float64): 2e-14, np.dtype(np.float32): 1e-8}
@@ -37,8 +41,9 @@ _ARCCOS = 4
 #: Pairs of the matrix for which one sample of one layer may be spent on functions of the norms.
 _PAIRS_A_SAMPLE = 64
 
-#: s, s', rho (k,) of pairs -> K over the geometric mean of its diagonal's leading factors, (k,), or None.
-Sampler = Callable[[DoubleArray, DoubleArray, DoubleArray], DoubleArray | None]
+Indices = npt.NDArray[np.intp]
+#: Both rows and rho (k,) of pairs -> K / (w^2 R_i R_j), (k,), or None where that is not smooth or not finite.
+Sampler = Callable[[Indices, Indices, DoubleArray], DoubleArray | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +55,21 @@ class _Range:
     angular: bool
 
     @property
+    def served(self) -> tuple[float, float]:
+        """All rho that the polynomial is good at."""
+        low, high = self.ends
+        return (math.cos(high), math.cos(low)) if self.angular else (low, high)
+
+    @property
     def ends(self) -> tuple[float, float]:
-        """The range of rho or theta, widened to a symmetric or not too narrow one."""
+        """The range of rho or theta, widened to a symmetric or not too narrow one where there is room."""
         low, high = (math.acos(self.high), math.acos(self.low)) if self.angular else (self.low, self.high)
         if not self.angular and low < 0.0 < high and max(-low, high) < 1.25 * 0.5 * (high - low):
             high = max(-low, high)
             low = -high
-        middle, half = 0.5 * (low + high), max(0.5 * (high - low), _LEAST)
+        middle, half = 0.5 * (low + high), 0.5 * (high - low)
+        least, most = (_APART, math.pi - _APART) if self.angular else (-math.cos(_APART), math.cos(_APART))
+        half = min(max(half, _LEAST), max(half, min(middle - least, most - middle)))
         return middle - half, middle + half
 
     def nodes(self, count: int) -> DoubleArray:
@@ -104,8 +117,8 @@ def make_bulk(
     columns = rows if symmetric else fit.rows(other) * (right.last * factor)[:, None]
     inside = [(s >= norms[0]) & (s <= norms[1]) for s in (one, other)]
     return Bulk(
-        low=low,
-        high=high,
+        low=fit.range.served[0],
+        high=fit.range.served[1],
         angular=fit.range.angular,
         middle=fit.middle,
         split=fit.split,
@@ -136,14 +149,14 @@ def _norm_ranges(scales: DoubleArray) -> list[tuple[float, float]]:
     return [(low, high)] if narrow == (low, high) else [(low, high), narrow]
 
 
-def _sampler(source: Source, network: Network) -> Sampler:
-    """K / (w^2 R_i R_j) of single pairs of first-layer scales, without b^2, through all layers in float64."""
+def _sampler(source: Source, network: Network, scales: DoubleArray) -> Sampler:
+    """K without b^2 of single pairs of rows with these first-layer `scales`, through all layers in float64."""
+    layers = hidden_layers(source, network, scales)
 
-    def sample(one: DoubleArray, other: DoubleArray, rho: DoubleArray) -> DoubleArray | None:
-        scales, where = np.unique(np.concatenate([one, other]), return_inverse=True)
+    def sample(one: Indices, other: Indices, rho: DoubleArray) -> DoubleArray | None:
         ratio, value = rho, np.zeros_like(rho)
-        for index, rows in enumerate(hidden_layers(source, network, scales)):
-            a, b = (_chosen(rows, part) for part in (where[: one.size], where[one.size :]))
+        for index, rows in enumerate(layers):
+            a, b = _chosen(rows, one), _chosen(rows, other)
             theta = np.arccos(np.clip(rho, -1.0, 1.0))
             if not bool(((theta > 0.5 * _APART) & (theta < np.pi - 0.5 * _APART)).all()):
                 return None
@@ -152,12 +165,13 @@ def _sampler(source: Source, network: Network) -> Sampler:
                 turn = np.cos(a.angles) * np.cos(b.angles)
                 rho = turn * value + np.sin(a.angles) * np.sin(b.angles)
                 ratio = turn * slope * ratio + rho
-        return value + slope * ratio if network.tangent else value
+        result = value + slope * ratio if network.tangent else value
+        return result if bool(np.isfinite(result).all()) else None
 
     return sample
 
 
-def _chosen(rows: LayerRows, where: npt.NDArray[np.intp]) -> LayerRows:
+def _chosen(rows: LayerRows, where: Indices) -> LayerRows:
     return LayerRows(rows.scales[where], rows.powers[where], rows.slopes[where], rows.angles[where])
 
 
@@ -188,48 +202,61 @@ def _one_norm(
     dtype: np.dtype[Any],
 ) -> Bulk | None:
     """One function of rho."""
-    sample = _sampler(source, network)
-    rows = np.full(_PILOT, scale)
-    largest = float(_diagonal(source, network, rows[:1])[0])
+    scales = np.array([scale])
+    sample = _sampler(source, network, scales)
+    rows = np.zeros(_PILOT, dtype=np.intp)
+    largest = float(_diagonal(source, network, scales)[0])
     found: dict[bool, DoubleArray] = {}
     for angular in (False, True):
         values = sample(rows, rows, _Range(*reach, angular).nodes(_PILOT))
-        if values is None or not bool(np.isfinite(values).all()):
+        if values is None:
             return None
         coefficients = transform(_PILOT) @ values
         count = kept(np.abs(coefficients), max(_DROPPED[dtype], source.noise) * largest)
         found[angular] = coefficients[:count]
-    angular = _choose({key: len(row) for key, row in found.items()})
-    if angular is None:
+    better = _choose({key: len(row) for key, row in found.items()})
+    if better is None:
         return None
-    where, row = _Range(*reach, angular), found[angular]
+    where, row = _Range(*reach, better), found[better]
     if not monomial_is_safe(np.abs(row)):
         return None
-    shares = (np.arange(1, _PILOT + 1) * math.sqrt(2.0)) % 1.0
-    rho = reach[0] + (reach[1] - reach[0]) * shares
+    rho = reach[0] + (reach[1] - reach[0]) * _spread_shares()[0]
     truth = sample(rows, rows, rho)
     allowed = max(_ALLOWED[dtype], 10.0 * source.noise) * largest
     if truth is None or not float(np.abs(where.basis(rho, len(row)) @ row - truth).max()) <= allowed:
         return None
+    return _finished(source, network, where, row, (left, right), _DROPPED[dtype] * largest)
+
+
+def _finished(
+    source: Source,
+    network: Network,
+    where: _Range,
+    row: DoubleArray,
+    states: tuple[RowState, RowState],
+    dropped: float,
+) -> Bulk | None:
+    """Chebyshev coefficients of one function of rho as powers of z, with the rows' weight and b^2 where it is one."""
+    left, right = states
     low, high = where.ends
     middle, half = 0.5 * (low + high), 0.5 * (high - low)
-    split = _splits([abs(value) for value in row], middle, _DROPPED[dtype] * largest)
+    split = _splits([abs(value) for value in row], middle, dropped)
     if split:
-        row = _parity(row, _DROPPED[dtype] * largest)
+        row = _parity(row, dropped)
     powers = to_monomial(row) / half ** np.arange(len(row))
     weight = common_value(left.last, right.last)
     powers = powers * source.unit * (1.0 if weight is None else weight * weight)
     if weight is not None:
         powers[0] += network.bias**2
-    if not float(np.abs(powers).max()) < 1e30:
+    if not float(np.abs(powers).max()) < _LARGEST:
         return None
     literals = [float(value) for value in powers]
     even, odd = (literals[::2], literals[1::2]) if split else (literals, [])
-    everywhere = [np.ones(len(state.last), dtype=np.bool_) for state in (left, right)]
+    everywhere = [np.ones(len(state.last), dtype=np.bool_) for state in states]
     return Bulk(
-        low=reach[0],
-        high=reach[1],
-        angular=angular,
+        low=where.served[0],
+        high=where.served[1],
+        angular=where.angular,
         middle=middle,
         split=split,
         even=_short(even) if split else tuple(even),
@@ -281,28 +308,31 @@ class _Fit:
     def rows(self, scales: DoubleArray) -> DoubleArray:
         """U of rows, (n, r)."""
         logs = np.log(np.clip(scales, *self.norms))
-        return basis(math.log(self.norms[0]), math.log(self.norms[1]), logs, len(self.combine)) @ self.combine
+        result = np.empty((len(scales), self.combine.shape[1]))
+        # in pieces for which BLAS starts no threads: they keep a core busy for a while when they are done
+        step = max(1, PRODUCT // self.combine.size)
+        for start in range(0, len(scales), step):
+            part = basis(
+                math.log(self.norms[0]), math.log(self.norms[1]), logs[start : start + step], len(self.combine)
+            )
+            np.matmul(part, self.combine, out=result[start : start + step])
+        return result
 
 
-def _lines(sample: Sampler, where: _Range, norms: tuple[float, float]) -> tuple[DoubleArray, DoubleArray] | None:
-    """Sizes of Chebyshev terms in log s and in the angle's variable, the largest over a few lines, (pilot,) each."""
-    logs = math.log(norms[0]), math.log(norms[1])
-    few_s, few_rho = np.exp(np.linspace(*logs, _LINES)), np.linspace(where.low, where.high, _LINES)
-    matrix = transform(_PILOT)
-    results = []
-    for grids in (
-        (np.exp(nodes(*logs, _PILOT)), few_s, few_rho),
-        (few_s, few_s, where.nodes(_PILOT)),
-    ):
-        one, other, rho = (np.ravel(grid) for grid in np.meshgrid(*grids, indexing="ij"))
-        values = sample(one, other, rho)
-        if values is None or not bool(np.isfinite(values).all()):
-            return None
-        cube = values.reshape([len(grid) for grid in grids])
-        axis = 0 if len(results) == 0 else 2
-        sizes = np.abs(np.tensordot(matrix, np.moveaxis(cube, axis, 0), 1))
-        results.append(sizes.reshape(_PILOT, -1).max(axis=1))
-    return results[0], results[1]
+@dataclass(frozen=True, slots=True)
+class _Checks:
+    """The network at points between the nodes of a fit, (k,) each."""
+
+    one: DoubleArray
+    other: DoubleArray
+    rho: DoubleArray
+    truth: DoubleArray
+
+    def agree(self, fit: _Fit, core: DoubleArray, allowed: float) -> bool:
+        """Whether the fit is the network there."""
+        rows, columns = fit.rows(self.one), fit.rows(self.other)
+        found = np.einsum("kab,na,nb,nk->n", core, rows, columns, fit.range.basis(self.rho, len(core)))
+        return bool(float(np.abs(found - self.truth).max()) <= allowed * max(1.0, float(np.abs(self.truth).max())))
 
 
 def _many_norms(
@@ -314,63 +344,106 @@ def _many_norms(
     dtype: np.dtype[Any],
 ) -> _Fit | None:
     """A function of rho and two norms."""
-    sample = _sampler(source, network)
+    grid = nodes(math.log(norms[0]), math.log(norms[1]), _PILOT)
+    shares = _spread_shares()
+    between = [norms[0] * (norms[1] / norms[0]) ** share for share in shares[:2]]
+    sample = _sampler(source, network, np.concatenate([np.exp(grid), *between]))
     dropped = max(_DROPPED[dtype], source.noise)
-    sizes: dict[bool, int] = {}
-    count = 1
-    for angular in (False, True):
-        lines = _lines(sample, _Range(*reach, angular), norms)
-        if lines is None:
-            return None
-        count = kept(lines[0], 2.0 * dropped)
-        sizes[angular] = kept(lines[1], 2.0 * dropped)
-        if not angular and sizes[False] <= _ARCCOS + 8:
-            sizes[True] = sizes[False]
-            break
-    chosen = _choose(sizes)
-    if chosen is None or count > _MOST_NORMS:
+    pilot = _pilot(sample, reach, dropped)
+    if pilot is None:
         return None
-    m, k = count + 1, sizes[chosen] + 1
-    if m * (m + 1) // 2 * k * network.depth * _PAIRS_A_SAMPLE > entries:
+    angular, terms, combine = pilot
+    rank = combine.shape[1]
+    if rank * (rank + 1) // 2 * terms * network.depth * _PAIRS_A_SAMPLE > entries:
         return None
-    where = _Range(*reach, chosen)
-    tensor = _tensor(sample, where, norms, (m, k))
-    if tensor is None:
+    where = _Range(*reach, angular)
+    # F is interpolated at as many norms as there are functions, and looked at between all nodes
+    functions = basis(-1.0, 1.0, nodes(-1.0, 1.0, _PILOT), len(combine)) @ combine
+    chosen = _pivots(functions)
+    row, column = np.triu_indices(rank)
+    places = _PILOT + np.arange(_PILOT)
+    rho = where.low + (where.high - where.low) * shares[2]
+    values = sample(
+        np.append(np.repeat(chosen[row], terms), places),
+        np.append(np.repeat(chosen[column], terms), places + _PILOT),
+        np.append(np.tile(where.nodes(terms), row.size), rho),
+    )
+    if values is None:
         return None
-    return _reduced(sample, where, norms, tensor, dropped, max(_ALLOWED[dtype], 10.0 * source.noise))
+    cube = np.empty((rank, rank, terms))
+    cube[row, column] = values[: -places.size].reshape(-1, terms)
+    cube[column, row] = cube[row, column]
+    inverse = np.linalg.inv(functions[chosen])
+    core: DoubleArray = inverse @ np.moveaxis(cube @ transform(terms).T, 2, 0) @ inverse.T
+    checks = _Checks(between[0], between[1], rho, values[-places.size :])
+    return _reduced(checks, where, norms, combine, core, dropped, max(_ALLOWED[dtype], 10.0 * source.noise))
 
 
-def _tensor(
-    sample: Sampler, where: _Range, norms: tuple[float, float], terms: tuple[int, int]
-) -> DoubleArray | None:
-    """Chebyshev coefficients (k, m, m) in the angle's variable and both logarithms of norms."""
-    m, k = terms
-    s, rho = np.exp(nodes(math.log(norms[0]), math.log(norms[1]), m)), where.nodes(k)
-    row, column = np.triu_indices(m)
-    values = sample(np.repeat(s[row], k), np.repeat(s[column], k), np.tile(rho, len(row)))
-    if values is None or not bool(np.isfinite(values).all()):
+def _spread_shares() -> list[DoubleArray]:
+    """Three shares in [0, 1) of as many points as the pilot has: multiples of irrational numbers fill a cube evenly."""
+    steps = np.arange(1, _PILOT + 1)
+    return [np.fmod(steps * math.sqrt(factor), 1.0, dtype=np.float64) for factor in (2.0, 3.0, 5.0)]
+
+
+def _pilot(sample: Sampler, reach: tuple[float, float], dropped: float) -> tuple[bool, int, DoubleArray] | None:
+    """The better variable of the angle, how many terms it needs, and functions U of the norm; None for too many.
+
+    U (m, r): Chebyshev coefficients in log s of functions that span those of one norm at a few others and angles.
+    """
+    few, columns = (np.linspace(0, _PILOT - 1, count).astype(np.intp) for count in (_LINES, _COLUMNS[0]))
+    row, column = np.triu_indices(_LINES)
+    lines = np.repeat(few[row], _PILOT), np.repeat(few[column], _PILOT)
+    grids = np.meshgrid(np.arange(_PILOT), columns, nodes(*reach, _COLUMNS[1]), indexing="ij")
+    one, other, across = (grid.reshape(-1) for grid in grids)
+    values = sample(
+        np.append(lines[0], one),
+        np.append(lines[1], other),
+        np.append(np.tile(_Range(*reach, False).nodes(_PILOT), row.size), across),
+    )
+    if values is None:
         return None
-    cube = np.empty((m, m, k))
-    cube[row, column] = values.reshape(-1, k)
-    cube[column, row] = values.reshape(-1, k)
-    over_norms, over_angle = transform(m), transform(k)
-    return np.einsum("kt,am,bn,mnt->kab", over_angle, over_norms, over_norms, cube, optimize=True)
+    split = lines[0].size
+    sizes = {False: _terms(values[:split], dropped)}
+    sizes[True] = sizes[False]
+    if sizes[False] > _FEW_TERMS:
+        again = sample(*lines, np.tile(_Range(*reach, True).nodes(_PILOT), row.size))
+        sizes[True] = _MOST_TERMS + 1 if again is None else _terms(again, dropped)
+    angular = _choose(sizes)
+    coefficients = transform(_PILOT) @ values[split:].reshape(_PILOT, -1)
+    m = kept(np.abs(coefficients).max(axis=1), dropped)
+    vectors, singular, _ = np.linalg.svd(coefficients[:m], full_matrices=False)
+    rank = kept(singular, 0.5 * dropped)
+    if angular is None or m > _MOST_NORMS or rank >= coefficients.shape[1]:
+        return None
+    return angular, sizes[angular] + 1, vectors[:, :rank]
+
+
+def _terms(values: DoubleArray, dropped: float) -> int:
+    """How many Chebyshev terms values at the pilot's nodes need, line after line."""
+    return kept(np.abs(values.reshape(-1, _PILOT) @ transform(_PILOT).T).max(axis=0), 2.0 * dropped)
+
+
+def _pivots(functions: DoubleArray) -> Indices:
+    """Rows of (n, r) at which interpolation by the columns is stable: one by one where the rest is largest."""
+    rest, chosen = functions.copy(), []
+    for index in range(functions.shape[1]):
+        row = int(np.abs(rest[:, index]).argmax())
+        chosen.append(row)
+        share = rest[row, index + 1 :] / rest[row, index]
+        rest[:, index + 1 :] -= np.multiply.outer(rest[:, index], share)
+    return np.array(chosen)
 
 
 def _reduced(
-    sample: Sampler,
+    checks: _Checks,
     where: _Range,
     norms: tuple[float, float],
-    tensor: DoubleArray,
+    combine: DoubleArray,
+    core: DoubleArray,
     dropped: float,
     allowed: float,
 ) -> _Fit | None:
-    """The tensor with few functions of the norms; None where it does not agree with the network."""
-    k, m, _ = tensor.shape
-    stacked = tensor.transpose(1, 0, 2).reshape(m, -1)
-    vectors, sizes, _ = np.linalg.svd(stacked, full_matrices=False)
-    combine = vectors[:, : kept(sizes, dropped)]
-    core = combine.T @ tensor @ combine
+    """The fit without terms that do not matter; None where it does not agree with the network."""
     core = 0.5 * (core + core.swapaxes(1, 2))
     weights = np.abs(core).sum(axis=(1, 2))
     core = core[: kept(weights, dropped)]
@@ -383,9 +456,11 @@ def _reduced(
     if split:
         core = _parity(core, dropped)
     fit = _Fit(norms, where, combine, middle, split, (), ())
-    if not _agrees(sample, fit, core, allowed):
+    if not checks.agree(fit, core, allowed):
         return None
     powers = to_monomial(core) / (half ** np.arange(len(core)))[:, None, None]
+    if not float(np.abs(powers).max()) < _LARGEST:
+        return None
     cores = [_trimmed(power, dropped * half**-index) for index, power in enumerate(powers)]
     even, odd = (cores[::2], cores[1::2]) if split else (cores, [])
     return _Fit(norms, where, combine, middle, split, _nonzero(even) if split else tuple(even), _nonzero(odd))
@@ -405,17 +480,3 @@ def _nonzero(cores: list[DoubleArray]) -> tuple[DoubleArray, ...]:
     while cores and not cores[-1].any():
         cores = cores[:-1]
     return tuple(cores)
-
-
-def _agrees(sample: Sampler, fit: _Fit, core: DoubleArray, allowed: float) -> bool:
-    """Whether the fit is the network at points between its nodes."""
-    steps = np.arange(1, _PILOT + 1)
-    # fractions of multiples of irrational numbers fill the cube evenly
-    shares = [(steps * factor) % 1.0 for factor in (math.sqrt(2.0), math.sqrt(3.0), math.sqrt(5.0))]
-    one, other = (fit.norms[0] * (fit.norms[1] / fit.norms[0]) ** share for share in shares[:2])
-    rho = fit.range.low + (fit.range.high - fit.range.low) * shares[2]
-    truth = sample(one, other, rho)
-    if truth is None:
-        return False
-    found = np.einsum("kab,na,nb,nk->n", core, fit.rows(one), fit.rows(other), fit.range.basis(rho, len(core)))
-    return bool(float(np.abs(found - truth).max()) <= allowed * max(1.0, float(np.abs(truth).max())))

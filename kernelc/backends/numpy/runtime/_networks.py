@@ -25,7 +25,7 @@ from ._layers import Network
 from ._norms import NormTables
 from ._plans import Closed, Rows, make_plan
 from ._roads import Job
-from ._tiles import TILE_COLUMNS, TILE_ROWS, TilePlan, evaluate_tile
+from ._tiles import TILE_COLUMNS, TILE_ROWS, MatrixPlan, evaluate_tile
 
 #: Below this many entries threads cost more than they bring.
 _THREAD_ENTRIES = 2**18
@@ -102,7 +102,7 @@ def _drain(queue: SimpleQueue[Any]) -> None:
             return
 
 
-def _run(plan: TilePlan, jobs: list[Job], output: _Output, report: _Report | None) -> None:
+def _run(plan: MatrixPlan, jobs: list[Job], output: _Output, report: _Report | None) -> None:
     """Work off all tiles, each worker with its own scratch memory; progress is told from the calling thread."""
     queue: SimpleQueue[Job] = SimpleQueue()
     for job in jobs:

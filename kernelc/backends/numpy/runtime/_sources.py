@@ -16,7 +16,7 @@ from ._bundles import bundle
 from ._dual import VARIANCE_SLACK_ULPS
 from ._evaluation import KernelTables, PowerTable, Scratch, Table, ThetaTable, evaluate, trimmed
 from ._inputs import DoubleArray
-from ._interpolation import ThetaFit, as_table, drop_of_values, drop_table, fit_theta, nodes, transform
+from ._interpolation import ThetaFit, as_table, drop_of_values, drop_table, fit_theta, nodes, of_rows, transform
 from ._lowrank import mixed_road
 from ._normroads import norm_road
 from ._norms import NormTables, evaluate_pairs, moments
@@ -175,13 +175,17 @@ class ClosedSource:
 
     def powers(self, scales: DoubleArray) -> DoubleArray:
         """R(s)."""
-        return self.pairs.sizes(scales)
+        return of_rows(self.pairs.sizes, scales)
 
     def slopes(self, scales: DoubleArray) -> DoubleArray:
         """E[sigma'^2] s^2 / R^2; 0 for a row that is 0."""
-        squares = self.pairs.sizes(scales) ** 2
-        slopes = self.pairs.slope_sizes(scales) * scales**2
-        return np.divide(slopes, squares, out=np.zeros_like(slopes), where=squares > 0.0)
+
+        def ratios(s: DoubleArray) -> DoubleArray:
+            squares = self.pairs.sizes(s) ** 2
+            slopes = self.pairs.slope_sizes(s) * s**2
+            return np.divide(slopes, squares, out=np.zeros_like(slopes), where=squares > 0.0)
+
+        return of_rows(ratios, scales)
 
     def sample(self, left: DoubleArray, right: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """tau."""

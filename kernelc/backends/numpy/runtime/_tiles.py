@@ -9,13 +9,15 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._bulk import SIDE, Bulk
+from ._bulk import SIDE, Box, Bulk
 from ._evaluation import Parity, Scratch
 from ._inputs import DoubleArray, FloatArray
 from ._layers import Inputs, RowState, common_value
@@ -81,7 +83,6 @@ class TilePlan:
     `angular`: the roads are read at theta, which is then carried with 1 - |rho| from layer to layer.
     `parity` is that of kappa where theta is folded into [0, pi/2] by it, else "none".
     `final`: the last hidden layer; `last`: its w R / sqrt(unit) of both sides; `offset`: b^2.
-    `bulk`: most pairs at once, where that is worth it.
     """
 
     tangent: bool
@@ -95,7 +96,37 @@ class TilePlan:
     final: Road
     last: Weights
     offset: float
+
+
+class Layered:
+    """The tiles' plan layer by layer, made when the first tile asks for it."""
+
+    def __init__(self, make: Callable[[], TilePlan]) -> None:
+        self._make = make
+        self._lock = Lock()
+        self._plan: TilePlan | None = None
+
+    def __call__(self) -> TilePlan:
+        """The plan; the first thread makes it while the others wait."""
+        with self._lock:
+            if self._plan is None:
+                self._plan = self._make()
+            return self._plan
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixPlan:
+    """All that the tiles of one kernel matrix share: `bulk` for most pairs where that is worth it, and the layers.
+
+    `left`, `right`: the padded unit rows; `last`, `offset` as in `TilePlan`.
+    """
+
+    left: FloatArray
+    right: FloatArray
+    last: Weights
+    offset: float
     bulk: Bulk | None
+    layered: Layered
 
 
 def pad_rows(unit: FloatArray) -> FloatArray:
@@ -109,27 +140,26 @@ def pad_rows(unit: FloatArray) -> FloatArray:
     return result
 
 
-def _weights(left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]) -> Weights:
+def weights(left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]) -> Weights:
+    """left_i right_j, as a number where they are all the same."""
     common = common_value(left, right)
     if common is not None:
         return Weights(common * common, None, None)
     return Weights(1.0, left.astype(dtype), right.astype(dtype))
 
 
-def bind_layers(
-    left: RowState, right: RowState, roads: tuple[Road, ...], dtype: np.dtype[Any]
-) -> tuple[tuple[Layer, ...], Weights]:
+def bind_layers(left: RowState, right: RowState, roads: tuple[Road, ...], dtype: np.dtype[Any]) -> tuple[Layer, ...]:
     """The layers as the tiles need them, from the paths of both sets of rows; `roads` of all but the last."""
     layers = []
     for road, rows, columns in zip(roads, left.layers, right.layers, strict=False):
         one, other = rows.angles, columns.angles
         common = common_value(one, other)
         halves = (None, None) if common is not None else ((one / 2).astype(dtype), (other / 2).astype(dtype))
-        layers.append(Layer(road, _weights(np.cos(one), np.cos(other), dtype), (common or 0.0) / 2, *halves))
-    return tuple(layers), _weights(left.last, right.last, dtype)
+        layers.append(Layer(road, weights(np.cos(one), np.cos(other), dtype), (common or 0.0) / 2, *halves))
+    return tuple(layers)
 
 
-def _product(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
+def _product(plan: MatrixPlan | TilePlan, job: Job, scratch: Scratch) -> FloatArray:
     """rho of the tile's pairs: a stack of small matrix products, zero rows included."""
     top, bottom, left, right = job
     rows, columns = -(-(bottom - top) // SIDE) * SIDE, -(-(right - left) // SIDE) * SIDE
@@ -345,33 +375,41 @@ def _signed_gap(layer: Layer, drop: FloatArray, sign: FloatArray, job: Job, scra
     return drop
 
 
-def evaluate_tile(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
+def evaluate_tile(plan: MatrixPlan, job: Job, scratch: Scratch) -> FloatArray:
     """K_L or Theta_L on rows job[0]:job[1] and columns job[2]:job[3] (padding beyond them is undefined).
 
     On the diagonal of rows with themselves, which has moments of its own, it is undefined too.
     """
+    if plan.bulk is None:
+        layered = plan.layered()
+        return _by_layers(layered, job, _product(layered, job, scratch), scratch)
     rho = _product(plan, job, scratch)
-    if plan.bulk is not None:
-        outside = plan.bulk.outside(rho, job)
-        if outside is not None:
-            return _most_pairs(plan, plan.bulk, job, rho, outside, scratch)
-    return _by_layers(plan, job, rho, scratch)
+    outside = plan.bulk.outside(rho, job)
+    if outside is None:
+        return _by_layers(plan.layered(), job, rho, scratch)
+    return _most_pairs(plan, plan.bulk, job, rho, outside, scratch)
 
 
 def _most_pairs(
-    plan: TilePlan, bulk: Bulk, job: Job, rho: FloatArray, outside: list[tuple[int, int]], scratch: Scratch
+    plan: MatrixPlan, bulk: Bulk, job: Job, rho: FloatArray, outside: list[Box], scratch: Scratch
 ) -> FloatArray:
-    """The whole network as one polynomial, but the squares `outside` layer by layer."""
+    """The whole network as one polynomial, but the boxes `outside` layer by layer."""
     value = bulk.evaluate(rho, job, scratch)
-    if bulk.left is None and plan.last.left is not None:
+    weighted = plan.last.left is not None
+    if weighted and bulk.left is None:
         plan.last.apply(value, job)
-    if plan.offset and not bulk.finished:
+    # where one weight serves all rows, it and the offset are in the coefficients
+    if plan.offset and (weighted or bulk.left is not None):
         np.add(value, plan.offset, out=value)
-    for row, column in outside:
-        top, left = job[0] + row * SIDE, job[2] + column * SIDE
-        square = (top, min(top + SIDE, job[1]), left, min(left + SIDE, job[3]))
-        again = _by_layers(plan, square, _product(plan, square, scratch), scratch)
-        value[row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE] = again
+    for box in outside:
+        # a small product needs SIDE whole rows of either side
+        top = min(job[0] + box[0], len(plan.left) - SIDE)
+        left = min(job[2] + box[2], len(plan.right) - SIDE)
+        bottom, right = job[0] + box[1], job[2] + box[3]
+        layered, part = plan.layered(), (top, bottom, left, right)
+        again = _by_layers(layered, part, _product(layered, part, scratch), scratch)
+        inner = again[job[0] + box[0] - top : bottom - top, job[2] + box[2] - left : right - left]
+        value[box[0] : box[1], box[2] : box[3]] = inner
     return value
 
 
