@@ -34,6 +34,23 @@ Box = tuple[int, int, int, int]
 Terms = Sequence[float] | Sequence[FloatArray]
 
 
+Indices = npt.NDArray[np.intp]
+_NONE: Indices = np.zeros(0, dtype=np.intp)
+
+
+def boxes(rows: Indices, columns: Indices, across: int, entries: int) -> list[Box] | None:
+    """Boxes of at most SIDE by SIDE that hold these pairs of a tile of `across` columns; None for too many."""
+    squares, where = np.unique(rows // SIDE * across + columns // SIDE, return_inverse=True)
+    if squares.size * SIDE * SIDE * _FEW > entries:
+        return None
+    found = np.empty((squares.size, 4), dtype=np.intp)
+    found[:, ::2], found[:, 1::2] = entries, 0
+    for axis, places in enumerate((rows, columns)):
+        np.minimum.at(found[:, 2 * axis], where, places)
+        np.maximum.at(found[:, 2 * axis + 1], where, places + 1)
+    return [(int(a), int(b), int(c), int(d)) for a, b, c, d in found]
+
+
 @dataclass(frozen=True, slots=True)
 class Bulk:
     """K of the pairs with `low` <= rho <= `high`, both of whose rows are `inside`.
@@ -56,8 +73,8 @@ class Bulk:
     right_inside: npt.NDArray[np.bool_]
     symmetric: bool
 
-    def outside(self, rho: FloatArray, job: Box) -> list[Box] | None:
-        """Boxes, in the tile's own indices, that hold its pairs outside the range; None where these are many.
+    def outside(self, rho: FloatArray, job: Box) -> tuple[Indices, Indices]:
+        """Rows and columns, counted from the tile's corner, of its pairs outside the range.
 
         Of a matrix of rows with themselves the diagonal is not looked at (rho is overwritten there).
         """
@@ -68,22 +85,13 @@ class Bulk:
         rows, columns = self.left_inside[top:bottom], self.right_inside[left:right]
         whole = bool(rows.all()) and bool(columns.all())
         if whole and float(part.min()) >= self.low and float(part.max()) <= self.high:
-            return []
+            return _NONE, _NONE
         mask = part < self.low
         mask |= part > self.high
         if not whole:
             mask |= ~(rows[:, None] & columns)
-        found = np.nonzero(mask)
-        across = -(-mask.shape[1] // SIDE)
-        squares, where = np.unique(found[0] // SIDE * across + found[1] // SIDE, return_inverse=True)
-        if squares.size * SIDE * SIDE * _FEW > mask.size:
-            return None
-        boxes = np.empty((squares.size, 4), dtype=np.intp)
-        boxes[:, ::2], boxes[:, 1::2] = mask.size, 0
-        for axis, places in enumerate(found):
-            np.minimum.at(boxes[:, 2 * axis], where, places)
-            np.maximum.at(boxes[:, 2 * axis + 1], where, places + 1)
-        return [(int(a), int(b), int(c), int(d)) for a, b, c, d in boxes]
+        found = np.divmod(np.flatnonzero(mask), mask.shape[1])
+        return found[0], found[1]
 
     def evaluate(self, rho: FloatArray, job: Box, scratch: Scratch) -> FloatArray:
         """The polynomial at every pair of a tile, in scratch memory "bulk"; `rho` is overwritten."""

@@ -81,10 +81,9 @@ def of_rows(function: Callable[[DoubleArray], DoubleArray], scales: DoubleArray)
     if not np.abs(coefficients[-_LAST:]).max() <= _ROUNDING * least:
         return function(scales)
     short = coefficients[: kept(np.abs(coefficients), _ROUNDING * least)]
-    local = np.clip(
-        (2.0 * np.log(np.where(positive, scales, low)) - logs[0] - logs[1]) / (logs[1] - logs[0]), -1.0, 1.0
-    )
-    result: DoubleArray = np.polynomial.chebyshev.chebval(local, short)
+    local = (2.0 * np.log(np.where(positive, scales, low)) - logs[0] - logs[1]) / (logs[1] - logs[0])
+    result: DoubleArray = np.empty_like(scales)
+    result[:] = np.polynomial.chebyshev.chebval(np.clip(local, -1.0, 1.0), short)
     zero = np.flatnonzero(~positive)
     if zero.size:
         result[zero] = function(scales[zero])

@@ -243,7 +243,7 @@ def hidden_layers(
             powers = source.powers(scales)
             alpha = network.weight * powers * math.sqrt(source.unit)
             angles = np.arctan2(network.bias, alpha) if network.bias > 0.0 else np.zeros_like(alpha)
-            slopes = source.slopes(scales) if network.tangent else np.zeros_like(scales)
+            slopes = source.slopes(scales, powers) if network.tangent else np.zeros_like(scales)
             layers.append(LayerRows(scales, powers, slopes, angles))
             scales = np.hypot(alpha, network.bias)
     return tuple(layers)

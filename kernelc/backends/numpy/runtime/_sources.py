@@ -68,8 +68,8 @@ class Source(Protocol):
     def powers(self, scales: DoubleArray) -> DoubleArray:
         """R(s) / sqrt(unit) of rows, (n,)."""
 
-    def slopes(self, scales: DoubleArray) -> DoubleArray:
-        """unit E[sigma'(sZ)^2] s^2 / R^2 of rows, (n,)."""
+    def slopes(self, scales: DoubleArray, powers: DoubleArray) -> DoubleArray:
+        """unit E[sigma'(sZ)^2] s^2 / R^2 of rows, (n,), which have these `powers`."""
 
     @property
     def noise(self) -> float:
@@ -113,7 +113,7 @@ class CompiledSource:
         powers: DoubleArray = (scales / math.sqrt(self.tables.variance)) ** (0.0 if degree is None else degree)
         return powers
 
-    def slopes(self, scales: DoubleArray) -> DoubleArray:
+    def slopes(self, scales: DoubleArray, powers: DoubleArray) -> DoubleArray:
         """q kappa_dot(1) for every row."""
         dual = self.tables.kappa_dot
         return np.full(scales.shape, 0.0 if dual is None else self.tables.variance * dual.at_one)
@@ -177,15 +177,10 @@ class ClosedSource:
         """R(s)."""
         return of_rows(self.pairs.sizes, scales)
 
-    def slopes(self, scales: DoubleArray) -> DoubleArray:
+    def slopes(self, scales: DoubleArray, powers: DoubleArray) -> DoubleArray:
         """E[sigma'^2] s^2 / R^2; 0 for a row that is 0."""
-
-        def ratios(s: DoubleArray) -> DoubleArray:
-            squares = self.pairs.sizes(s) ** 2
-            slopes = self.pairs.slope_sizes(s) * s**2
-            return np.divide(slopes, squares, out=np.zeros_like(slopes), where=squares > 0.0)
-
-        return of_rows(ratios, scales)
+        slopes = of_rows(self.pairs.slope_sizes, scales) * scales**2
+        return np.divide(slopes, powers**2, out=np.zeros_like(slopes), where=powers > 0.0)
 
     def sample(self, left: DoubleArray, right: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """tau."""
@@ -215,9 +210,10 @@ class ClosedSource:
             other = one if left is right else (right.scales, right.powers)
             return mixed_road(self.pairs, one, other, bulk, tangent, dtype)
         scale = np.array([common])
-        size = float(self.pairs.sizes(scale)[0]) ** 2
+        powers = self.powers(scale)
+        size = float(powers[0]) ** 2
         roads = [self.pairs.dual, *([] if self.pairs.dual_dot is None else [self.pairs.dual_dot])]
-        ends = np.array([1.0, 1.0 if len(roads) == 1 else float(self.slopes(scale)[0])])
+        ends = np.array([1.0, 1.0 if len(roads) == 1 else float(self.slopes(scale, powers)[0])])
 
         def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
             rows = np.full(theta.shape, common)
@@ -253,7 +249,7 @@ class NormSource:
         """R(s)."""
         return np.sqrt(moments(self.norms, scales)[0])
 
-    def slopes(self, scales: DoubleArray) -> DoubleArray:
+    def slopes(self, scales: DoubleArray, powers: DoubleArray) -> DoubleArray:
         """E[sigma'^2] s^2 / R^2."""
         squares, slopes = moments(self.norms, scales)
         assert slopes is not None
@@ -292,9 +288,10 @@ class NormSource:
         if abs(common - compiled) <= VARIANCE_SLACK_ULPS * float(np.finfo(dtype).eps) * compiled:
             return self._compiled_road(bulk, tangent, _entries(left, right), dtype)
         scale = np.array([common])
-        size = float(self.powers(scale)[0]) ** 2
+        powers = self.powers(scale)
+        size = float(powers[0]) ** 2
         dotted = self.norms.dual_dot is not None
-        ends = np.array([1.0, float(self.slopes(scale)[0]) if dotted else 1.0])
+        ends = np.array([1.0, float(self.slopes(scale, powers)[0]) if dotted else 1.0])
 
         def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
             rows = np.full(theta.shape, common)

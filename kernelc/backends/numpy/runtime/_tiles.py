@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._bulk import SIDE, Box, Bulk
+from ._bulk import SIDE, Box, Bulk, Indices, boxes
 from ._evaluation import Parity, Scratch
 from ._inputs import DoubleArray, FloatArray
 from ._layers import Inputs, RowState, common_value
-from ._roads import Job, Pairs, Road
+from ._roads import Job, Pairs, Road, TableRoad
 
 #: Half a megabyte a tile. An operation on less than that leaves threads waiting for the interpreter's lock, and
 #: a power of two of columns would put a tile's columns into the same places of the cache.
@@ -38,6 +38,12 @@ _CLOSE = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 1e-2}
 
 #: Numbers gathered at a time when close pairs are recomputed, and multiplications a product at most.
 _GATHER = 2**18
+
+#: With more than one pair in this many outside the range of the polynomial, all of a tile's go layer by layer.
+_MANY = 8
+
+#: Entries of the bundles' small products.
+_SPAN = 1024
 
 #: With more than one close pair in this many, all of a tile's are recomputed at once about its centre.
 _CROWDED = 32
@@ -96,6 +102,14 @@ class TilePlan:
     final: Road
     last: Weights
     offset: float
+
+    @property
+    def uniform(self) -> bool:
+        """Whether no layer depends on the rows, but through rho."""
+        roads = [*(layer.road for layer in self.layers), self.final]
+        return all(isinstance(road, TableRoad) for road in roads) and all(
+            layer.cosines.left is None and layer.half_left is None for layer in self.layers
+        )
 
 
 class Layered:
@@ -241,8 +255,13 @@ def _close_angles(
     return angles
 
 
-def _first_pairs(plan: TilePlan, job: Job, rho: FloatArray, scratch: Scratch) -> Pairs:
-    """The pairs at the inputs; nearly parallel and antiparallel ones from their differences."""
+def _first_pairs(
+    plan: TilePlan, rho: FloatArray, angles: Callable[[Indices, DoubleArray], DoubleArray], scratch: Scratch
+) -> Pairs:
+    """The pairs at the inputs; nearly parallel and antiparallel ones from their differences.
+
+    `angles` of the pairs at these places of `rho`, to x or, where the sign is -1, to -x.
+    """
     if not plan.angular:
         return Pairs(rho, rho, rho, None, rho)
     theta, gap = scratch.get("theta", rho.shape), scratch.get("gap", rho.shape)
@@ -253,10 +272,9 @@ def _first_pairs(plan: TilePlan, job: Job, rho: FloatArray, scratch: Scratch) ->
     if plan.layers:
         np.subtract(1.0, magnitude if folded else rho, out=gap)
     if close.size:
-        rows, columns = np.divmod(close, rho.shape[1])
         flat = rho.reshape(-1)
         sign = np.copysign(1.0, flat[close]).astype(np.float64)
-        angle = _close_angles(plan, job, rows, columns, sign, rho.size)
+        angle = angles(close, sign)
         small = 2.0 * np.sin(0.5 * angle) ** 2
         flat[close] = sign * (1.0 - small)
         far = (sign < 0.0) & (not folded)
@@ -384,16 +402,28 @@ def evaluate_tile(plan: MatrixPlan, job: Job, scratch: Scratch) -> FloatArray:
         layered = plan.layered()
         return _by_layers(layered, job, _product(layered, job, scratch), scratch)
     rho = _product(plan, job, scratch)
-    outside = plan.bulk.outside(rho, job)
-    if outside is None:
-        return _by_layers(plan.layered(), job, rho, scratch)
-    return _most_pairs(plan, plan.bulk, job, rho, outside, scratch)
+    rows, columns = plan.bulk.outside(rho, job)
+    if not rows.size:
+        return _most_pairs(plan, plan.bulk, job, rho, scratch)
+    layered = plan.layered()
+    if layered.uniform:
+        if rows.size * _MANY > rho.size:
+            return _by_layers(layered, job, rho, scratch)
+        single = _single_pairs(layered, rows + job[0], columns + job[2], rho[rows, columns])
+        value = _most_pairs(plan, plan.bulk, job, rho, scratch)
+        value[rows, columns] = single
+        return value
+    parts = boxes(rows, columns, rho.shape[1], rho.size)
+    if parts is None:
+        return _by_layers(layered, job, rho, scratch)
+    value = _most_pairs(plan, plan.bulk, job, rho, scratch)
+    for part in parts:
+        _again(layered, job, part, value, scratch)
+    return value
 
 
-def _most_pairs(
-    plan: MatrixPlan, bulk: Bulk, job: Job, rho: FloatArray, outside: list[Box], scratch: Scratch
-) -> FloatArray:
-    """The whole network as one polynomial, but the boxes `outside` layer by layer."""
+def _most_pairs(plan: MatrixPlan, bulk: Bulk, job: Job, rho: FloatArray, scratch: Scratch) -> FloatArray:
+    """The whole network as one polynomial."""
     value = bulk.evaluate(rho, job, scratch)
     weighted = plan.last.left is not None
     if weighted and bulk.left is None:
@@ -401,21 +431,58 @@ def _most_pairs(
     # where one weight serves all rows, it and the offset are in the coefficients
     if plan.offset and (weighted or bulk.left is not None):
         np.add(value, plan.offset, out=value)
-    for box in outside:
-        # a small product needs SIDE whole rows of either side
-        top = min(job[0] + box[0], len(plan.left) - SIDE)
-        left = min(job[2] + box[2], len(plan.right) - SIDE)
-        bottom, right = job[0] + box[1], job[2] + box[3]
-        layered, part = plan.layered(), (top, bottom, left, right)
-        again = _by_layers(layered, part, _product(layered, part, scratch), scratch)
-        inner = again[job[0] + box[0] - top : bottom - top, job[2] + box[2] - left : right - left]
-        value[box[0] : box[1], box[2] : box[3]] = inner
     return value
+
+
+def _single_pairs(plan: TilePlan, rows: Indices, columns: Indices, rho: FloatArray) -> FloatArray:
+    """Single pairs layer by layer, where no layer depends on the rows: (k,)."""
+    count = rows.size
+    # a whole number of the small products' spans; what is beyond is not used, and 0 is not evaluated apart
+    padded = np.zeros((1, -(-count // _SPAN) * _SPAN), rho.dtype)
+    padded[0, :count] = rho
+
+    def angles(close: Indices, sign: DoubleArray) -> DoubleArray:
+        return _angles(plan, rows[close], columns[close], sign)
+
+    scratch = Scratch(padded.size, padded.dtype)
+    pairs = _first_pairs(plan, padded, angles, scratch)
+    value = _through(plan, pairs, (0, 1, 0, count), scratch)[0, :count]
+    if plan.last.left is not None and plan.last.right is not None:
+        value = value * plan.last.left[rows] * plan.last.right[columns]
+    return value * plan.last.factor + plan.offset
+
+
+def _again(plan: TilePlan, job: Job, box: Box, value: FloatArray, scratch: Scratch) -> None:
+    """Part of a tile layer by layer."""
+    # a small product needs SIDE whole rows of either side
+    top = min(job[0] + box[0], len(plan.left) - SIDE)
+    left = min(job[2] + box[2], len(plan.right) - SIDE)
+    part = (top, job[0] + box[1], left, job[2] + box[3])
+    rho = _product(plan, part, scratch)
+    # what is around the box is not asked for; 0 is near nothing that is evaluated apart
+    rho[part[1] - top :] = 0.0
+    rho[:, part[3] - left :] = 0.0
+    again = _by_layers(plan, part, rho, scratch)
+    inner = again[job[0] + box[0] - top : part[1] - top, job[2] + box[2] - left : part[3] - left]
+    value[box[0] : box[1], box[2] : box[3]] = inner
 
 
 def _by_layers(plan: TilePlan, job: Job, rho: FloatArray, scratch: Scratch) -> FloatArray:
     """The network layer by layer."""
-    pairs = _first_pairs(plan, job, rho, scratch)
+
+    def angles(close: Indices, sign: DoubleArray) -> DoubleArray:
+        rows, columns = np.divmod(close, rho.shape[1])
+        return _close_angles(plan, job, rows, columns, sign, rho.size)
+
+    value = _through(plan, _first_pairs(plan, rho, angles, scratch), job, scratch)
+    plan.last.apply(value, job)
+    if plan.offset:
+        np.add(value, plan.offset, out=value)
+    return value
+
+
+def _through(plan: TilePlan, pairs: Pairs, job: Job, scratch: Scratch) -> FloatArray:
+    """K_L or Theta_L without the rows' weights and b^2."""
     step = _angular_layer if plan.angular else _power_layer
     for layer in plan.layers:
         pairs = step(plan, layer, pairs, job, scratch)
@@ -428,7 +495,4 @@ def _by_layers(plan: TilePlan, job: Job, rho: FloatArray, scratch: Scratch) -> F
         if plan.final.gain != 1.0:
             np.multiply(slope, plan.final.gain, out=slope)
         np.add(value, slope, out=value)
-    plan.last.apply(value, job)
-    if plan.offset:
-        np.add(value, plan.offset, out=value)
     return value
