@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 
 from kernelc.errors import InputError
@@ -114,10 +115,12 @@ def resolve(expression: str, parameters: Mapping[str, str]) -> tuple[str, dict[s
     unchanged.
 
     Raises:
-        InputError: a parameter is given that the gallery activation does not have.
+        InputError: a parameter is given that the gallery activation does not have, or the text is nearly a gallery
+            activation's name, which as a formula would be the identity in a variable of that name.
     """
     entry = GALLERY.get(expression.strip())
     if entry is None:
+        _refuse_misspelled(expression.strip())
         return expression, dict(parameters)
     defaults = dict(entry.parameters)
     unknown = sorted(set(parameters) - set(defaults))
@@ -125,3 +128,13 @@ def resolve(expression: str, parameters: Mapping[str, str]) -> tuple[str, dict[s
         there = f"its parameters are {', '.join(defaults)}" if defaults else "it has none"
         raise InputError(f"the activation {entry.name} has no parameter {unknown[0]}: {there}")
     return entry.formula, defaults | dict(parameters)
+
+
+def _refuse_misspelled(text: str) -> None:
+    """Nobody means the identity in a variable called gelo."""
+    near = get_close_matches(text.lower(), GALLERY, 1, 0.75) if text.isidentifier() and len(text) > 2 else []
+    if near:
+        raise InputError(
+            f"there is no built-in activation {text!r}; did you mean {near[0]!r}? For the identity write t, and see "
+            "kernelc list"
+        )

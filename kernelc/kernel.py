@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernelc.backends.numpy.planning import plan_features
+from kernelc.backends.numpy.planning import planner_of
 from kernelc.backends.numpy.runtime._plan import Plan
 from kernelc.certificate import activation_curve
 from kernelc.errors import InputError
@@ -23,7 +23,8 @@ def plans_to_show(files: Mapping[str, str], certificate: Mapping[str, Any]) -> l
     """The plans that a report of the emitted package `files` shows; none where it has no planner or cannot plan."""
     kernel = "nngp" if "refused" in (certificate.get("kappa_dot") or {}) else "ntk"
     try:
-        return [plan_features(files, _SHOWN_DIM, features=count, kernel=kernel) for count in _SHOWN_FEATURES]
+        plan = planner_of(files)
+        return [plan(_SHOWN_DIM, features=count, kernel=kernel) for count in _SHOWN_FEATURES]
     except (KeyError, ValueError, AttributeError, SyntaxError):
         # An older package, or one that was edited: the page says all else.
         return []
@@ -99,8 +100,7 @@ class Kernel:
             InputError: naming the argument that cannot be met.
         """
         try:
-            return plan_features(
-                self.module.files,
+            return planner_of(self.module.files)(
                 dim,
                 features=features,
                 epsilon=epsilon,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
@@ -47,28 +47,17 @@ from kernelc.model import (
     Spec,
     Traits,
 )
-from kernelc.networks import MAX_DEPTH, Layered, expand_network
-from kernelc.parse import (
-    check_name,
-    dual_from_sympy,
-    from_sympy,
-    parse_activation,
-    parse_dual,
-    parse_parameter_value,
-)
+from kernelc.networks import Layered, expand_network
+from kernelc.options import DEFAULT_NORMS, MAX_DEGREE, Range, make_options, read_variance
+from kernelc.parse import dual_from_sympy, from_sympy, parse_activation, parse_dual
 from kernelc.program import BACKEND_NAMES
 from kernelc.progress import Progress, SilentProgress
 from kernelc.report import is_page_of, page
 from kernelc.writer import CERTIFICATE_FILE, PAGE_FILE, load_certificate
 
 DEFAULT_DEGREE = 64
-DEFAULT_NORMS = "1/4,4"
-MAX_DEGREE = 1024
 _SMOOTH_DEGREE = 256
 _KINKED_DEGREE = 512
-_VARIANCE_RANGE = (Fraction(1, 10**6), Fraction(10**6))
-_PRECISION_RANGE = (64, 4096)
-_NORM_RANGE = (Fraction(1, 10**4), Fraction(10**4))
 _MOST_NUMBERS, _MOST_BESIDE_A_FORM = 60_000, 12_000
 _DEEP_RHOS = (-0.8, 0.3, 0.9)
 _DEEP_TOLERANCE = 1e-9
@@ -84,7 +73,7 @@ def compile_activation(
     degree: int | None = None,
     tol: float | None = None,
     precision: int | None = None,
-    norms: str | tuple[float, float] = DEFAULT_NORMS,
+    norms: Range = DEFAULT_NORMS,
     backends: tuple[str, ...] = BACKEND_NAMES,
     depth: int = 1,
     progress: Progress | None = None,
@@ -204,6 +193,8 @@ def _specified(
 ) -> Spec:
     if (expression is None) == (dual is None):
         raise InputError("give either an activation or a dual kernel (dual=...), and not both")
+    if not isinstance(parameters, Mapping):
+        raise InputError(f"parameters: names with their values, such as {{'A': '1/5'}}, not {parameters!r}")
     if isinstance(expression, str):
         entry = GALLERY.get(expression.strip())
         text, values = resolve(expression, {key: str(value) for key, value in parameters.items()})
@@ -247,77 +238,6 @@ def _expanded(expand_to: Callable[[int, int], _Expanded], last: int, options: Co
     raise InputError("no degree reaches the tolerance")
 
 
-def make_options(
-    name: str,
-    variance: str | Fraction | float,
-    degree: int | None,
-    tol: float | None,
-    precision: int | None,
-    backends: tuple[str, ...],
-    norms: str | tuple[float, float] = DEFAULT_NORMS,
-    depth: int = 1,
-) -> CompileOptions:
-    """Validated options.
-
-    Raises:
-        InputError: naming the option and what it accepts.
-    """
-    check_name(name)
-    q = _variance(variance)
-    if degree is not None and tol is not None:
-        raise InputError("give either --degree or --tol, not both")
-    if degree is not None and (
-        isinstance(degree, bool) or not isinstance(degree, int) or not 0 <= degree <= MAX_DEGREE
-    ):
-        raise InputError(f"--degree must be a whole number from 0 to {MAX_DEGREE}, not {degree!r}")
-    if tol is not None and not 0.0 < tol < 1e300:
-        raise InputError(f"--tol must be a positive number, not {tol!r}")
-    low, high = _PRECISION_RANGE
-    if precision is not None and not low <= precision <= high:
-        raise InputError(f"--precision must be from {low} to {high} bits, not {precision!r}")
-    if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= MAX_DEPTH:
-        raise InputError(f"--depth must be a whole number from 1 to {MAX_DEPTH} (hidden layers), not {depth!r}")
-    return CompileOptions(name, q, degree, tol, precision, tuple(backends), _norms(norms), depth)
-
-
-def _variance(value: str | Fraction | float) -> Fraction:
-    text = value if isinstance(value, str) else None
-    if text is None and isinstance(value, float) and value != value:
-        raise InputError("--variance must be a positive number, not NaN")
-    exact = parse_parameter_value(text) if text is not None else sympy.Rational(str(Fraction(value)))
-    if not isinstance(exact, sympy.Rational):
-        raise InputError(f"--variance must be a rational number such as 1, 0.5 or 9/4, not {value!r}")
-    q = Fraction(int(exact.p), int(exact.q))
-    low, high = _VARIANCE_RANGE
-    if not low <= q <= high:
-        raise InputError(f"--variance must be between {float(low):g} and {float(high):g}, not {value!r}")
-    return q
-
-
-def _norms(value: str | tuple[float | str, float | str]) -> tuple[Fraction, Fraction]:
-    """The range of norms, exactly as it was written."""
-    parts: Sequence[float | str] = value.split(",") if isinstance(value, str) else tuple(value)
-    if len(parts) != 2:
-        raise InputError(f"--norms takes two numbers LOW,HIGH such as 1/4,4, not {value!r}")
-    low, high = (_number("--norms", part) for part in parts)
-    least, most = _NORM_RANGE
-    if not least <= low < high <= most:
-        raise InputError(
-            f"--norms must be LOW,HIGH with {float(least):g} <= LOW < HIGH <= {float(most):g}, not {value!r}"
-        )
-    return low, high
-
-
-def _number(option: str, value: float | str | Fraction) -> Fraction:
-    """A rational number as it was written; a float is taken for the decimal it prints as."""
-    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
-        raise InputError(f"{option} must be a finite number, not {value!r}")
-    exact = parse_parameter_value(value if isinstance(value, str) else str(value))
-    if not isinstance(exact, sympy.Rational):
-        raise InputError(f"{option} takes rational numbers such as 4, 0.25 or 1/4, not {value!r}")
-    return Fraction(int(exact.p), int(exact.q))
-
-
 def versions() -> dict[str, str]:
     """Versions that the bytes depend on."""
     found = {"kernelc": __version__}
@@ -346,7 +266,7 @@ def _curve_of(certificate: Mapping[str, Any]) -> ActivationCurve | None:
         if request["expression"] is None:
             return None
         spec = parse_activation(str(request["expression"]), name="sigma", parameters=dict(request["parameters"]))
-        deviation = math.sqrt(_variance(request["variance"]))
+        deviation = math.sqrt(read_variance(request["variance"]))
         points = [float(point["at"]) for point in certificate["breakpoints"]]
         slopes = "refused" not in certificate["kappa_dot"]
     except (KernelcError, KeyError, TypeError, ValueError):

@@ -19,6 +19,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -180,10 +181,17 @@ def certificate_text(out: Path, name: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        there = compiled_names(out)
-        raise InputError(
-            f"no kernel {name!r} in {out}; compiled there: {', '.join(there) if there else 'nothing yet'}"
-        ) from error
+        raise InputError(_not_there(Path(out), name)) from error
+
+
+def _not_there(out: Path, name: str) -> str:
+    """What to do about a kernel that is not in `out`."""
+    if not out.is_dir():
+        return f"there is no folder {out}, where the kernel {name!r} would be; kernelc compile makes it"
+    there = compiled_names(out)
+    near = get_close_matches(name, there, 1)
+    hint = f"did you mean {near[0]!r}? " if near else "kernelc compile makes it; "
+    return f"no kernel {name!r} in {out}; {hint}compiled there: {', '.join(there) if there else 'nothing yet'}"
 
 
 def load_certificate(out: Path, name: str) -> dict[str, Any]:

@@ -8,10 +8,11 @@ the answer is then None, never a guess.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import sympy
-from sympy.logic.boolalg import And, BooleanFalse, BooleanTrue, Not, Or
+from sympy.logic.boolalg import And, BooleanTrue, Not, Or
 
 from kernelc.balls.tape import constant_ball
 from kernelc.errors import KernelcError
@@ -21,14 +22,17 @@ from kernelc.functions.envelope import Envelope, Quadratic, Size, fraction_of, r
 from kernelc.model import VARIABLE, Growth
 
 _QUADRATIC_REACH = Fraction(8)
+_FARTHEST = Fraction(10**6)
+_NEARER = tuple(Fraction(4**k) for k in range(3, 10))
 
 
 class _Side:
     """Envelopes of the nodes of one expression on one side of the real line."""
 
-    def __init__(self, sign: int, beyond: Fraction) -> None:
+    def __init__(self, sign: int, beyond: Fraction, farthest: Fraction) -> None:
         self.sign = sign
         self.beyond = beyond
+        self._farthest = farthest
         self._known: dict[sympy.Basic, Envelope] = {}
 
     def of(self, f: sympy.Expr) -> Envelope:
@@ -91,25 +95,16 @@ class _Side:
             # lead x^n >= 2 (rest x^(n-1) + reach x^2) once x >= 4 rest / lead and x^(n-2) >= 4 reach / lead.
             root = env.power_up(4 * _QUADRATIC_REACH / lead, Fraction(1, degree - 2))
             needed = max(4 * rest / lead, Fraction(10**7) if root is None else root) + 1
-        if needed > 10**6:
+        if needed > self._farthest:
             return e
         self.beyond = max(self.beyond, needed)
         floor_scale = lead / 2 * self.beyond**degree
         floor = Size(round_down(min(floor_scale, Fraction(2) ** 60)))
-        reach = Quadratic(a2=_QUADRATIC_REACH) if degree > 2 else Quadratic()
-        if signed[-1][0] > 0:
-            lower = reach if degree > 2 or e.lower is None or not e.nonnegative else e.lower
-            if degree <= 2 and not e.nonnegative and e.lower is not None and e.lower.a2 == 0 and e.lower.a1 == 0:
-                lower = e.lower
-            return Envelope(self._better_lower(e.lower, lower), e.upper, e.size, floor)
-        upper = -reach if degree > 2 or e.upper is None or not e.nonpositive else e.upper
-        negative = self._better_lower(None if e.upper is None else -e.upper, -upper)
-        return Envelope(e.lower, -negative, e.size, floor)
-
-    @staticmethod
-    def _better_lower(exact: Quadratic | None, reach: Quadratic) -> Quadratic:
-        """The exact quadratic where it is informative at infinity, else what the leading term gives."""
-        return exact if exact is not None and (exact.a2 != 0 or exact.a1 != 0) else reach
+        if degree <= 2:
+            return replace(e, floor=floor)  # the quadratics are the polynomial itself
+        reach = Quadratic(a2=_QUADRATIC_REACH)
+        positive = signed[-1][0] > 0
+        return Envelope(reach if positive else None, None if positive else -reach, e.size, floor)
 
     def _switch(self, f: sympy.Expr) -> Envelope:
         if isinstance(f, sympy.Abs):
@@ -154,8 +149,6 @@ class _Side:
         """Whether a condition holds for all x >= X, fails for all of them, or None."""
         if isinstance(condition, BooleanTrue):
             return True
-        if isinstance(condition, BooleanFalse):
-            return False
         if isinstance(condition, Not):
             inner = self._decided(condition.args[0])
             return None if inner is None else not inner
@@ -193,24 +186,41 @@ def _enclosed(c: sympy.Expr) -> tuple[Fraction, Fraction]:
 
 
 def _constant(f: sympy.Expr) -> Envelope:
-    if isinstance(f, sympy.DiracDelta):
-        return env.constant(Fraction(0), Fraction(0))
-    if isinstance(f, (sympy.sign, sympy.Heaviside, sympy.Abs)):
-        return env.constant(Fraction(-1), Fraction(1)) if not isinstance(f, sympy.Abs) else Envelope()
     low, high = _enclosed(f)
     return env.constant(low, high)
 
 
 def _one_side(f: sympy.Expr, sign: int) -> tuple[Size | None, Fraction]:
-    """The size on one side; repeated while rules push X outwards, since all must hold beyond one X."""
+    """The size on one side, and the X beyond which it holds.
+
+    X is what must be integrated over: signs of polynomials that show only far out are left alone where the
+    size is no worse without them.
+    """
+    envelope, beyond = _settled(f, sign, _FARTHEST)
+    best = envelope.size
+    if best is not None:
+        for nearer in _NEARER:
+            if nearer >= beyond:
+                break
+            found, at = _settled(f, sign, nearer)
+            size = found.size
+            if size is not None and size.a2 <= best.a2 and size.a1 <= best.a1 and size.power <= best.power:
+                return size, at
+    return best, beyond
+
+
+def _settled(f: sympy.Expr, sign: int, farthest: Fraction) -> tuple[Envelope, Fraction]:
+    """The envelope on one side; repeated while rules push X outwards, since all must hold beyond one X.
+
+    It ends: X only grows, and only to what one of the formula's polynomials asks for, whatever X is.
+    """
     beyond = Fraction(1)
-    for _ in range(6):
-        side = _Side(sign, beyond)
-        size = side.of(f).size
+    while True:
+        side = _Side(sign, beyond, farthest)
+        envelope = side.of(f)
         if side.beyond == beyond:
-            return size, beyond
+            return envelope, beyond
         beyond = side.beyond
-    return None, beyond
 
 
 def derive_growth(f: sympy.Expr) -> Growth | None:
@@ -221,13 +231,8 @@ def derive_growth(f: sympy.Expr) -> Growth | None:
     first, second = (size for size, _ in sides)
     assert first is not None
     assert second is not None
-    return Growth(
-        scale=max(first.scale, second.scale),
-        power=max(first.power, second.power),
-        linear=max(first.a1, second.a1),
-        quadratic=max(first.a2, second.a2),
-        beyond=max(beyond for _, beyond in sides),
-    )
+    both = first.union(second)
+    return Growth(both.scale, both.power, both.a1, both.a2, beyond=max(beyond for _, beyond in sides))
 
 
 def nonzero_beyond(f: sympy.Expr) -> Fraction | None:
@@ -242,16 +247,5 @@ def nonnegative_beyond(f: sympy.Expr) -> Fraction | None:
 
 def _holds_beyond(f: sympy.Expr, fact: Callable[[Envelope], bool]) -> Fraction | None:
     """X beyond which a fact of the envelope holds on both sides of the line."""
-    reach = Fraction(1)
-    for sign in (1, -1):
-        beyond = Fraction(1)
-        for _ in range(6):
-            side = _Side(sign, beyond)
-            holds = fact(side.of(f))
-            if side.beyond == beyond:
-                break
-            beyond = side.beyond
-        if not holds or side.beyond != beyond:
-            return None
-        reach = max(reach, beyond)
-    return reach
+    sides = [_settled(f, sign, _FARTHEST) for sign in (1, -1)]
+    return max(beyond for _, beyond in sides) if all(fact(envelope) for envelope, _ in sides) else None

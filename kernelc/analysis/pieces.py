@@ -74,8 +74,7 @@ class Resolver:
 
     def _is_special(self, cell: Cell) -> bool:
         """Whether the cell's expression is not analytic at its left end: the cut must stay."""
-        if cell.left is None:
-            return False
+        assert cell.left is not None  # only the first cell begins at the range's edge
         root = cell.left.root
         with ctx.workprec(256):
             width = max(root.upper - root.lower, _TINY)

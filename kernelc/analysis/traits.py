@@ -40,14 +40,13 @@ def analyse(spec: ActivationSpec, variance: Fraction) -> ActivationTraits:
         InputError: sigma is not real, or has a pole, on the real line.
     """
     f = spec.expression
-    growth = derive_growth(f)
-    limit = _range_limit(growth, variance)
+    growth, derivative_growth = derive_growth(f), derive_growth(sympy.diff(f, VARIABLE))
+    limit = _range_limit(growth, derivative_growth, variance)
     resolver = Resolver(limit)
     cells = [_with_slope(cell, limit) for cell in resolver.cells(f)]
     _require_square_integrable(f, cells)
     _require_slow_growth(f, growth, variance)
     breakpoints = tuple(_classified(a, b, f) for a, b in itertools.pairwise(cells))
-    derivative_growth = derive_growth(sympy.diff(f, VARIABLE))
     # Breakpoints may lie beyond the range: what the pieces show inside it is then no fact of the whole line.
     everywhere = resolver.is_global
     return ActivationTraits(
@@ -66,12 +65,12 @@ def analyse(spec: ActivationSpec, variance: Fraction) -> ActivationTraits:
     )
 
 
-def _range_limit(growth: Growth | None, variance: Fraction) -> Fraction:
-    """How far breakpoints are looked for: beyond it lies less than exp(-400) of sigma^2."""
+def _range_limit(growth: Growth | None, slope: Growth | None, variance: Fraction) -> Fraction:
+    """How far breakpoints are looked for: beyond it growth bounds hold and lies less than exp(-400) of sigma^2."""
     slack = Fraction(1) if growth is None else min(Fraction(1), 1 - 4 * growth.quadratic * variance)
     if slack <= 0:  # refused later, with the growth as the reason
         slack = Fraction(1)
-    beyond = Fraction(0) if growth is None else growth.beyond
+    beyond = max([Fraction(0), *(g.beyond for g in (growth, slope) if g is not None)])
     return max(Fraction(ceil(_REACH * sqrt(float(variance / slack)))), beyond + 1)
 
 

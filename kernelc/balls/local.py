@@ -19,7 +19,7 @@ from kernelc.errors import UnsupportedError
 from kernelc.functions import BY_HEAD
 from kernelc.functions.envelope import Envelope, fraction_of, round_up
 
-_MAX_ORDER = 4
+_MAX_ORDER = 8
 _PRECISION = 192
 
 

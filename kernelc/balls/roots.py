@@ -72,9 +72,10 @@ def _polynomial_roots(g: sympy.Expr, t: sympy.Symbol) -> list[sympy.Expr] | None
 
 
 def _algebraic_enclosure(root: sympy.Expr) -> tuple[Fraction, Fraction]:
-    if root.has(sympy.rootof) or isinstance(root, sympy.polys.rootoftools.ComplexRootOf):
-        middle = root.eval_rational(n=ROOT_BITS // 3)
-        width = Fraction(1, 2 ** (ROOT_BITS - 16))
+    factor, pure = root.as_coeff_Mul()
+    if isinstance(pure, sympy.polys.rootoftools.ComplexRootOf):
+        middle = factor * pure.eval_rational(n=ROOT_BITS // 3)
+        width = Fraction(int(abs(factor).p), int(factor.q)) / 2 ** (ROOT_BITS - 16)
         centre = Fraction(int(middle.p), int(middle.q))
         # eval_rational promises 10^-n; the certificate is a change of sign, checked by the caller's pieces.
         return _dyadic(centre - width, down=True), _dyadic(centre + width, down=False)

@@ -19,6 +19,7 @@ FIRST_BITS = 128
 LAST_BITS = 2400
 #: kappa(1) and kappa_dot(1) in doubles, with room for what is relative to them.
 _SMALLEST, _LARGEST = 1e-280, 1e280
+_FARTHEST = 64
 
 #: A variance q as a rational, or as a ball: everything then holds at every q in the ball.
 Variance = Fraction | arb
@@ -51,16 +52,32 @@ def expand(
     both tails beyond `degree` are known to 1/4 %, or lie below 1e-300.
 
     Raises:
-        UnsupportedError: the integrals could not be enclosed.
+        UnsupportedError: the integrals could not be enclosed, or no better than to their own size.
     """
     bits = FIRST_BITS if precision is None else precision
     while True:
         expansion = _expand_at(traits, variance, last, bits)
-        if bits >= LAST_BITS or _resolved(expansion, degree):
-            return expansion
-        if _reach(traits, variance, 2 * bits) is None:
+        if bits >= LAST_BITS or _resolved(expansion, degree) or _reach(traits, variance, 2 * bits) is None:
+            _require_enclosed(expansion)
             return expansion
         bits = 2 * bits
+
+
+def _require_enclosed(expansion: HermiteExpansion) -> None:
+    """Refuse moments whose balls say less than the moments' own size.
+
+    Raises:
+        UnsupportedError: naming the moment.
+    """
+    named = [("E[sigma^2]", expansion.kappa)]
+    if expansion.kappa_dot is not None:
+        named.append(("E[sigma'^2]", expansion.kappa_dot))
+    for what, series in named:
+        if not series.moment.is_zero() and not series.moment.rad() < series.moment.mid():
+            raise UnsupportedError(
+                f"{what} could not be enclosed: its growth bound leaves too much beyond what can be integrated; "
+                "lower --variance or scale the argument down"
+            )
 
 
 def _resolved(expansion: HermiteExpansion, degree: int) -> bool:
@@ -69,24 +86,27 @@ def _resolved(expansion: HermiteExpansion, degree: int) -> bool:
         return all(tail_is_resolved(s, degree) for s in series)
 
 
-def _reach(traits: ActivationTraits, variance: Variance, bits: int) -> Fraction | None:
-    """R beyond which sigma and sigma' contribute less than 2^-bits; None where pieces do not reach so far."""
+def _least_radius(variance: Variance, bits: int) -> Fraction:
+    """Where exp(-z^2/4) is 2^-bits, in units of the argument."""
+    return Fraction(max(1, ceil(2 * sqrt(_double(variance) * bits * log(2.0)))))
+
+
+def _reach(traits: ActivationTraits, variance: Variance, bits: int) -> tuple[Fraction, Fraction] | None:
+    """(bulk, R): by their growth bounds sigma and sigma' contribute less than 2^-bits beyond `bulk`, and the bounds
+    hold beyond R >= bulk. None where the pieces do not reach so far.
+    """
+    growths = [traits.growth] if traits.derivative_refused is not None else [traits.growth, traits.derivative_growth]
+    known = [g for g in growths if g is not None]
     with ctx.workprec(96):
         s = _deviation(variance)
         limit = arb(2) ** (-2 * bits - 8)
-        growths = [g for g in (traits.growth, traits.derivative_growth) if g is not None]
-        radius = Fraction(max(1, ceil(2 * sqrt(_double(variance) * bits * log(2.0)))))
-        radius = max([radius, *(g.beyond for g in growths)])
-        radius = Fraction(ceil(radius))
-        while not all(_tail(g, s, radius) < limit for g in growths if not _skipped(g, traits)):
-            radius += max(Fraction(1), Fraction(ceil(radius / 16)))
-            if radius > 10**5:
+        bulk = _least_radius(variance, bits)
+        while not all(_tail(replace(g, beyond=Fraction(0)), s, bulk) < limit for g in known):
+            bulk += max(Fraction(1), Fraction(ceil(bulk / 16)))
+            if bulk > 10**5:
                 return None
-        return radius if radius <= traits.range_limit else None
-
-
-def _skipped(growth: Growth, traits: ActivationTraits) -> bool:
-    return growth is traits.derivative_growth and traits.derivative_refused is not None
+        radius = max([bulk, *(Fraction(ceil(g.beyond)) for g in known)])
+        return (bulk, radius) if radius <= traits.range_limit else None
 
 
 def _tail(growth: Growth, s: arb, radius: Fraction) -> arb:
@@ -97,23 +117,26 @@ def _tail(growth: Growth, s: arb, radius: Fraction) -> arb:
 
 
 def _expand_at(traits: ActivationTraits, variance: Variance, degree: int, bits: int) -> HermiteExpansion:
-    radius = _reach(traits, variance, bits)
-    if radius is None:
-        radius = min(traits.range_limit, Fraction(10**5))
+    found = _reach(traits, variance, bits)
+    # Where the bounds ask for more than can be integrated, their tails say what that leaves open.
+    farthest = min(traits.range_limit, _FARTHEST * _least_radius(variance, bits))
+    bulk, radius = (farthest, farthest) if found is None else found
     last = degree + 1
     # The recurrence in balls loses at most about 0.75 bits a degree (its growth at x = sqrt(k) against phi).
     working = bits + 48 + (3 * last) // 4
     with ctx.workprec(working):
-        sums = _integrate(traits, variance, last, bits, radius)
+        sums = _integrate(traits, variance, last, bits, bulk, radius)
         if not (sums.moment.is_finite() and sums.derivative_moment.is_finite()):
             raise UnsupportedError("the integrals of sigma could not be enclosed: they reach beyond what was analysed")
         return _assembled(traits, variance, sums, degree, bits)
 
 
-def _integrate(traits: ActivationTraits, variance: Variance, last: int, bits: int, radius: Fraction) -> _Sums:
+def _integrate(
+    traits: ActivationTraits, variance: Variance, last: int, bits: int, bulk: Fraction, radius: Fraction
+) -> _Sums:
     s = _deviation(variance)
     with_derivative = traits.derivative_refused is None
-    builder = PanelBuilder(Target(last, bits, s, with_derivative))
+    builder = PanelBuilder(Target(last, bits, s, with_derivative, bulk))
     folded = traits.parity != "none"
     low = Fraction(0) if folded else -radius
     try:
@@ -172,7 +195,8 @@ def _unfolded(sums: _Sums, parity: str) -> _Sums:
 def _with_tails(sums: _Sums, traits: ActivationTraits, s: arb, radius: Fraction) -> _Sums:
     """Adds what lies beyond R: to a_k at most sqrt(E[sigma^2; |t|>R]), by Cauchy-Schwarz for every k."""
     beyond = arb(0) if traits.growth is None else _tail(traits.growth, s, radius)
-    slope = arb(0) if traits.derivative_growth is None else _tail(traits.derivative_growth, s, radius)
+    growth = traits.derivative_growth if traits.derivative_refused is None else None
+    slope = arb(0) if growth is None else _tail(growth, s, radius)
     error = beyond.sqrt().upper()
     kept = {"even": 0, "odd": 1, "none": None}[traits.parity]
     ball = arb(0, error)
@@ -211,7 +235,8 @@ def _summed(panels: list[Panel], last: int, s: arb, with_derivative: bool, *, fi
             weight = half * w * unit * (-z * z / 2).exp()
             moment += weight * f * f
             if with_derivative:
-                derivative_moment += weight * _real(slope) ** 2
+                g = _real(slope)
+                derivative_moment += weight * g * g  # not g ** 2, which is no number where the ball holds 0
             if fixed:
                 z = t / middle
                 weight = half * w * middle_unit * (-z * z / 2).exp()

@@ -53,7 +53,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """What a sliver next to a breakpoint contributes at most: to a_k, and to E[f^2], E[f'^2]."""
+    """What a sliver next to a breakpoint, or a stretch far out, contributes at most: to a_k, and to E[f^2], E[f'^2]."""
 
     error: arb
     moments: tuple[arb, arb]
@@ -61,12 +61,16 @@ class Closure:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the panels must reach: `degree` K, absolute errors below 2^-bits; s = sqrt(variance)."""
+    """What the panels must reach: `degree` K, absolute errors below 2^-bits; s = sqrt(variance).
+
+    Beyond `bulk` (None: nowhere) next to nothing is expected of the integrals.
+    """
 
     degree: int
     bits: int
     scale: arb
     with_derivative: bool
+    bulk: Fraction | None = None
 
 
 class PanelBuilder:
@@ -94,16 +98,26 @@ class PanelBuilder:
             b = piece.right.lower
         if a >= b:
             return
-        step = Fraction(max(1, round(4 * self._scale))) / 2
-        edges = [a]
-        while edges[-1] + step < b:
-            edges.append(edges[-1] + step)
-        edges.append(b)
-        for x, y in itertools.pairwise(edges):
+        for x, y in itertools.pairwise(self._edges(a, b)):
             self._cover(piece, tape, x, y, left if x == a else None, right if y == b else None)
         for end in (left, right):
             if end is not None and end.lower != end.upper:
                 self._close(piece, end, Fraction(0), required=True)
+
+    def _edges(self, a: Fraction, b: Fraction) -> list[Fraction]:
+        """Ends of first panels: even steps in the bulk, each twice as far as the one before beyond it."""
+        step = Fraction(max(1, round(4 * self._scale))) / 2
+        bulk = self._target.bulk
+        edges = [a]
+        while edges[-1] < b:
+            x = edges[-1]
+            beyond = x + step
+            if bulk is not None and x < -bulk:
+                beyond = min(x / 2, -bulk)
+            elif bulk is not None and x >= bulk:
+                beyond = 2 * x
+            edges.append(min(beyond, b))
+        return edges
 
     def _cover(
         self, piece: Piece, tape: Tape, a: Fraction, b: Fraction, left: EndPoint | None, right: EndPoint | None
@@ -111,11 +125,15 @@ class PanelBuilder:
         stack = [(a, b, left, right)]
         while stack:
             x, y, at_left, at_right = stack.pop()
+            if self._is_far_out(tape, x, y):
+                continue
             panel = self._panel(tape, x, y)
             if panel is not None:
                 self.panels.append(panel)
                 if len(self.panels) > _MAX_PANELS:
-                    raise ArithmeticError("too many panels: the activation varies too fast to be integrated")
+                    raise ArithmeticError(
+                        "too many panels: the activation varies, or grows, too fast to be integrated at this variance"
+                    )
                 continue
             for end in (at_left, at_right):
                 if end is not None and y - x < Fraction(1, 8) and self._close(piece, end, y - x, required=False):
@@ -125,6 +143,33 @@ class PanelBuilder:
                     raise ArithmeticError("a panel could not be closed at a singular point")
                 middle = (x + y) / 2
                 stack += [(middle, y, None, at_right), (x, middle, at_left, None)]
+
+    def _is_far_out(self, tape: Tape, a: Fraction, b: Fraction) -> bool:
+        """Bounds what [a, b] contributes by the size of f and f' on it, where that is beyond the bulk and small enough.
+
+        |h_k(z)| phi(z) <= exp(-z^2/4)/sqrt(2 pi) (Indritz, DLMF 18.14.9).
+        """
+        bulk, s = self._target.bulk, self._target.scale
+        if bulk is None or (b > -bulk and a < bulk):
+            return False
+        f, slope = tape(acb(arb(arb_of((a + b) / 2), arb_of((b - a) / 2).upper())))
+        weight = arb_of(b - a) / (s * (2 * arb.pi()).sqrt())
+        near = -((arb_of(min(abs(a), abs(b))) / s) ** 2)
+        slope_size = slope.abs_upper() if self._target.with_derivative else arb(0)
+        sizes = [
+            (weight * f.abs_upper() * (near / 4).exp()).upper(),
+            (weight * f.abs_upper() ** 2 * (near / 2).exp()).upper(),
+            (weight * slope_size**2 * (near / 2).exp()).upper(),
+        ]
+        if not all(size < self._limit for size in sizes):
+            return False
+        self.closures.append(Closure(sizes[0], (sizes[1], sizes[2])))
+        return True
+
+    @property
+    def _limit(self) -> arb:
+        """What one closure may leave open."""
+        return arb(2) ** (-self._target.bits - 8)
 
     def _panel(self, tape: Tape, a: Fraction, b: Fraction) -> Panel | None:
         """The cheapest ellipse's panel, None where no ellipse works with few enough nodes."""
@@ -199,8 +244,7 @@ class PanelBuilder:
         weight = 1 / (self._target.scale * (2 * arb.pi()).sqrt())
         contributions = [found, squared(found), squared(slope) if slope else ()]
         sizes = [(integral(m, cell.width) * weight).upper() if m else arb(0) for m in contributions]
-        limit = arb(2) ** (-self._target.bits - 8)
-        if not required and not all(size < limit for size in sizes):
+        if not required and not all(size < self._limit for size in sizes):
             return False
         self.closures.append(Closure(sizes[0], (sizes[1], sizes[2])))
         return True

@@ -148,14 +148,21 @@ def _airy_prime(args: Sequence[Envelope]) -> Envelope:
 
 
 def _lambert(args: Sequence[Envelope]) -> Envelope:
-    """-1 <= W(x) <= max(x, 0) on the principal branch."""
+    """-1 <= W(x) <= max(x, 0) on the principal branch; for x >= 0, W(x) <= log(1 + x), as (1 + x) log(1 + x) >= x."""
     g = args[0]
     upper = None if g.upper is None else g.upper.maximum(Quadratic())
+    if upper is None and g.size is not None:
+        upper = env.logarithm(Envelope(size=Size(_ONE) + g.size)).upper
     return Envelope(Quadratic() if g.nonnegative else Quadratic(a0=-_ONE), upper).completed()
 
 
 def _off_imaginary_cut(method: Callable[[acb], acb]) -> BallRule:
     return lambda args, analytic: NAN if analytic and meets_imaginary_rays(args[0]) else method(args[0])
+
+
+def _asinh(z: acb) -> acb:
+    """By oddness from the left half plane: in the right one the library loses wide balls to cancellation."""
+    return -(-z).asinh() if z.real > 0 else z.asinh()
 
 
 def _off_unit_rays(method: Callable[[acb], acb]) -> BallRule:
@@ -216,7 +223,7 @@ ANALYTIC_FUNCTIONS: tuple[AnalyticFunction, ...] = (
     AnalyticFunction(sympy.sinh, _entire(acb.sinh), _exp_of_magnitude, "sinh", _POINTS),
     AnalyticFunction(sympy.cosh, _entire(acb.cosh), _cosh, "cosh", _POINTS),
     AnalyticFunction(sympy.tanh, _entire(acb.tanh), _between(-1, 1, odd=True), "tanh", _POINTS),
-    AnalyticFunction(sympy.asinh, _off_imaginary_cut(acb.asinh), _no_larger_than_argument, "asinh", _POINTS),
+    AnalyticFunction(sympy.asinh, _off_imaginary_cut(_asinh), _no_larger_than_argument, "asinh", _POINTS),
     AnalyticFunction(
         sympy.acosh,
         _off_ray_below(acb.acosh, lambda: arb(1)),

@@ -21,6 +21,8 @@ from flint import arb, ctx
 ZERO = Fraction(0)
 ONE = Fraction(1)
 _LOG2_SCALE = 64
+#: beyond it a bump's height would cost more than the growth that it is freed of
+_LARGEST_EXCESS = 64
 
 
 def fraction_of(x: arb) -> Fraction:
@@ -152,8 +154,13 @@ class Size:
         )
 
     def __add__(self, other: Size) -> Size:
-        scale = round_up(self.scale + other.scale)
-        return Size(scale, max(self.power, other.power), max(self.a1, other.a1), max(self.a2, other.a2))
+        mine, theirs, a1, a2 = _levelled(self, other)
+        return Size(round_up(mine + theirs), max(self.power, other.power), a1, a2)
+
+    def union(self, other: Size) -> Size:
+        """What holds whichever of the two is taken."""
+        mine, theirs, a1, a2 = _levelled(self, other)
+        return Size(max(mine, theirs), max(self.power, other.power), a1, a2)
 
     def to_power(self, exponent: Fraction) -> Size | None:
         """The size of |f|^exponent, exponent >= 0."""
@@ -173,6 +180,23 @@ class Size:
         if self.power <= 1:
             return Quadratic(a1=self.scale, a0=self.scale)
         return Quadratic(self.scale, 2 * self.scale, self.scale)
+
+
+def _levelled(f: Size, g: Size) -> tuple[Fraction, Fraction, Fraction, Fraction]:
+    """Scales of f and g for one a1 and a2.
+
+    Where g falls off faster (b2 < a2) its b1 need not rule, as b1 x + b2 x^2 <= a1 x + a2 x^2 + c with
+    c = (b1 - a1)^2 / (4 (a2 - b2)): a narrow bump beside a slow function is no exponential.
+    """
+    a1, a2 = max(f.a1, g.a1), max(f.a2, g.a2)
+    high, low = (f, g) if f.a2 >= g.a2 else (g, f)
+    if low.a2 < high.a2 and low.a1 > high.a1:
+        excess = (low.a1 - high.a1) ** 2 / (4 * (high.a2 - low.a2))
+        factor = exp_up(excess) if excess <= _LARGEST_EXCESS else None
+        if factor is not None:
+            raised = round_up(low.scale * factor)
+            return (f.scale, raised, high.a1, a2) if high is f else (raised, g.scale, high.a1, a2)
+    return f.scale, g.scale, a1, a2
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ _REFUSED: Mapping[str, str] = MappingProxyType(
         "]": _BRACKET,
         "{": _BRACKET,
         "}": _BRACKET,
-        ".": "attribute access is not part of a formula, and a number needs a digit beside its point",
+        ".": "attribute access is not part of a formula (write tanh(t), not np.tanh(t)), and a number needs a digit "
+        "beside its point",
         ":": "lambda, slices and := are not part of a formula",
         "=": "assignments and keyword arguments are not part of a formula; comparisons are <, <=, >, >=",
         "%": "a remainder jumps without end",

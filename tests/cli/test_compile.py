@@ -90,6 +90,8 @@ def test_a_gallery_name_is_its_formula_with_its_parameters(run: Run, pipeline: S
     [
         (["refused", "--name", "k"], "column 3: no such function \\x1b[31m"),
         (["t"], "--name"),
+        (["gelo"], "did you mean 'gelu'"),
+        (["Relu", "--name", "k"], "did you mean 'relu'"),
         (["t", "--name", "a/b"], "identifier"),
         (["t", "--name", "class"], "keyword"),
         (["t", "--name", "../k"], "identifier"),
@@ -130,6 +132,12 @@ def test_a_foreign_folder_is_refused_before_the_work_starts(run: Run, pipeline: 
     assert os.listdir(folder) == ["mine.py"]
     assert run("compile", "t", "--name", "k", "--force").status == 0
     assert json.loads((folder / "certificate.json").read_text())["name"] == "k"
+
+
+@pytest.mark.parametrize("variable", ["t", "x", "u1", "theta", "input"])
+def test_any_one_name_is_a_variable(run: Run, pipeline: StubPipeline, variable: str) -> None:
+    assert run("compile", variable, "--name", "k").status == 0
+    assert pipeline.requests[0]["expression"] == variable
 
 
 def test_time_is_bounded(run: Run, tmp_path: Path) -> None:

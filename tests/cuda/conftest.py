@@ -37,6 +37,13 @@ def forget(packages: Iterable[str]) -> None:
         del sys.modules[key]
 
 
+def forget_device(package: str) -> None:
+    """Drop the modules of a committed package that hold on to the stand-in."""
+    for key in [key for key in sys.modules if key.startswith(f"generated.{package}._")]:
+        if key.rpartition(".")[2].startswith(("_cupy", "_device")):
+            del sys.modules[key]
+
+
 @pytest.fixture
 def device_package_of(
     cases: dict[str, Case], cupy: ModuleType, tmp_path: Path

@@ -24,7 +24,7 @@ dim3 gridDim, blockDim, blockIdx, threadIdx;
 
 #define __global__
 #define __device__
-#define __launch_bounds__(threads, blocks)
+#define __launch_bounds__(...)
 #define __forceinline__ inline
 #define __noinline__
 #define __restrict__

@@ -38,8 +38,17 @@ class ndarray:
     def __len__(self) -> int:
         return len(self.data_)
 
-    def __getitem__(self, key: slice | int) -> ndarray:
+    def __getitem__(self, key: slice | int | tuple[slice | None, ...]) -> ndarray:
         return ndarray(self.data_[key])
+
+    def __mul__(self, other: ndarray) -> ndarray:
+        assert isinstance(other, ndarray)
+        return ndarray(self.data_ * other.data_)
+
+    def __iadd__(self, other: ndarray) -> ndarray:
+        assert isinstance(other, ndarray)
+        self.data_ += other.data_
+        return self
 
     def astype(self, dtype: Any, copy: bool = True) -> ndarray:
         return ndarray(self.data_.astype(dtype, copy=copy))
@@ -49,6 +58,30 @@ class ndarray:
 
     def get(self) -> Any:
         return self.data_.copy()
+
+
+class csr_matrix:
+    """The parts of a sparse matrix of `cupyx.scipy.sparse` that packages read."""
+
+    __module__ = "cupyx.scipy.sparse"
+
+    def __init__(self, matrix: Any) -> None:
+        self._matrix = matrix
+
+    data = property(lambda self: ndarray(self._matrix.data))
+    indices = property(lambda self: ndarray(self._matrix.indices))
+    indptr = property(lambda self: ndarray(self._matrix.indptr))
+    shape = property(lambda self: self._matrix.shape)
+    has_canonical_format = property(lambda self: self._matrix.has_canonical_format)
+
+    def tocsr(self) -> csr_matrix:
+        return self
+
+    def copy(self) -> csr_matrix:
+        return csr_matrix(self._matrix.copy())
+
+    def sum_duplicates(self) -> None:
+        self._matrix.sum_duplicates()
 
 
 class _Function:
@@ -110,12 +143,21 @@ def cupy_standin(folder: Path) -> ModuleType:
         "empty": lambda shape, dtype: ndarray(np.full(shape, 77, dtype)),
         "empty_like": lambda value: ndarray(np.full_like(of_device(value), 77)),
         "zeros": lambda shape, dtype: ndarray(np.zeros(shape, dtype)),
+        "take": lambda value, indices, axis: ndarray(np.take(of_device(value), of_device(indices), axis=axis)),
+        "concatenate": lambda values: ndarray(np.concatenate([of_device(value) for value in values])),
         "copyto": _copy,
         "matmul": multiply,
         "may_share_memory": lambda a, b: np.may_share_memory(of_device(a), of_device(b)),
     }
     for name, value in functions.items():
         setattr(module, name, value)
+    module.linalg = SimpleNamespace(  # type: ignore[attr-defined]
+        solve=lambda a, b: ndarray(np.linalg.solve(of_device(a), of_device(b)))
+    )
+    module.fft = SimpleNamespace(  # type: ignore[attr-defined]
+        rfft=lambda value, axis: ndarray(np.fft.rfft(of_device(value), axis=axis)),
+        irfft=lambda value, n, axis: ndarray(np.fft.irfft(of_device(value), n=n, axis=axis)),
+    )
     module.cuda = SimpleNamespace(  # type: ignore[attr-defined]
         Event=_Event,
         runtime=SimpleNamespace(getDevice=lambda: 0),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from kernelc.gallery import GALLERY
+from tests.cuda.conftest import forget_device
 from tests.cuda.nvrtc import ARCHITECTURES, compile_cubin
 from tests.cuda.variants import variants
 from tests.gpu import bench
@@ -21,9 +21,9 @@ GENERATED = Path(__file__).parents[2] / "generated"
 
 @pytest.fixture
 def package(request: pytest.FixtureRequest, cupy: ModuleType) -> Iterator[ModuleType]:
-    """A committed package; its `_cupy`, which holds on to the stand-in, is forgotten afterwards."""
+    """A committed package; what of it holds on to the stand-in is forgotten afterwards."""
     yield importlib.import_module(f"generated.{request.param}")
-    sys.modules.pop(f"generated.{request.param}._cupy", None)
+    forget_device(request.param)
 
 
 @pytest.mark.parametrize("package", GALLERY, indirect=True)
@@ -48,10 +48,12 @@ def test_kernels_compile_for_gpus(name: str) -> None:
             assert all(kernel.encode() in cubin for kernel in found[options])
 
 
-def test_the_benchmark_runs(cupy: ModuleType) -> None:
-    lines = bench.table(cupy, 70, 8)
+def test_the_benchmark_runs(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "REPEATS", 1)
+    lines, features = bench.table(cupy, 70, 8), bench.feature_table(cupy, 20, 8, 64)
     for name in bench.ACTIVATIONS:
-        sys.modules.pop(f"generated.{name}._cupy", None)
+        forget_device(name)
     assert len(lines) == 4 + len(bench.ACTIVATIONS)
-    for line in lines[4:]:
+    assert len(features) == 4 + len(bench.ACTIVATIONS) * len(bench.SKETCHES)
+    for line in (*lines[4:], *(line.partition("|")[2].partition("|")[2] for line in features[4:])):
         assert all(float(cell) > 0 for cell in line.split("|")[2:-1])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from kernelc.program import NetworkProgram
 from tests.backends.conftest import import_folder
 from tests.backends.programs import Case, unit_rows, write_package
 from tests.backends.test_networks import hard_rows
+from tests.cuda.conftest import forget
 from tests.cuda.host import HostModule, compilers
 from tests.cuda.nvrtc import compile_cubin
 from tests.cuda.standin import cupy_standin
@@ -92,6 +96,32 @@ def test_any_norm_and_zero_rows(
     for depth, b_std in ((1, 0.0), (1, 0.4), (2, 0.4)):
         for kernel in ("nngp", "ntk"):
             same(device_package_of(name), cupy, kernel, x, None, depth=depth, w_std=1.1, b_std=b_std)
+
+
+@pytest.mark.parametrize("name", ["relu_panels", "erf", "sign"])
+def test_composed_kernels_of_a_depth(
+    cupy: ModuleType, cases: dict[str, Case], name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    program = cases[name].program
+    composed = NetworkProgram(2, program.kappa, program.kappa_dot, None if program.kappa_dot else "sigma jumps")
+    write_package(tmp_path, replace(cases[name], program=replace(program, network=composed)))
+    package = import_folder(tmp_path / name, f"device_deep_{name}")
+    request.addfinalizer(lambda: forget([f"device_deep_{name}"]))
+    for function, single in itertools.product(("network_kappa", "network_series"), (False, True)):
+        dtype = np.float32 if single else np.float64
+        rho = np.concatenate([np.linspace(-1, 1, 201), [1e-9]]).astype(dtype)
+        for kernel in ("nngp", "ntk") if program.kappa_dot else ("nngp",):
+            expected = getattr(package, function)(rho, kernel=kernel)
+            result = getattr(package, function)(cupy.asarray(rho), kernel=kernel).get()
+            assert result.dtype == dtype
+            allowed = 4 * float(np.finfo(dtype).eps) * float(np.abs(expected).max())
+            np.testing.assert_allclose(result, expected, rtol=0, atol=allowed)
+    for bad in ({"rho": np.array(1.5)}, {"rho": np.array(0.5), "kernel": "ntk" if name == "sign" else "rbf"}):
+        with pytest.raises(ValueError, match=r".") as wanted:
+            package.network_kappa(**bad)
+        with pytest.raises(type(wanted.value)) as refused:
+            package.network_kappa(**{**bad, "rho": cupy.asarray(bad["rho"])})
+        assert str(refused.value) == str(wanted.value)
 
 
 def test_tiles_cover_the_matrix(device_package_of: Load, cupy: ModuleType) -> None:

@@ -23,3 +23,14 @@ def variants(source: str) -> dict[Variant, tuple[str, ...]]:
             if closed and (facts["CLOSED_SLOPE"] or not tangent):
                 found["--fmad=false", *options, "-DCLOSED=1"] = ("pairs",)
     return found
+
+
+def sketch_variants() -> dict[Variant, tuple[str, ...]]:
+    """The same of `_sketch.cu`, which is equal in all packages."""
+    rows = ("row_norms", "sparse_norms", "directions", "scattered", "counted", "split", "radial_weights")
+    maps = ("harmonics", "padded", "hadamard", "hadamard_step", "zonal", "sampled", "joined", "spectrum")
+    found: dict[Variant, tuple[str, ...]] = {}
+    for single in (0, 1):
+        found[(f"-DSINGLE={single}",)] = (*rows, *maps)
+        found[f"-DSINGLE={single}", "-DFAST=1"] = ("zonal",)
+    return found

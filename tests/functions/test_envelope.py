@@ -251,6 +251,32 @@ def test_a_sum_of_opposite_signs_has_no_floor(f: Quadratic, g: Quadratic) -> Non
     assert env.added(first, second).floor is None
 
 
+_SIZES = st.builds(
+    lambda scale, *exponents: Size(abs(scale), *exponents),
+    *[st.sampled_from([Fraction(n, 3) for n in (-7, -1, 0, 2, 40)])] * 4,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(_SIZES, _SIZES)
+def test_sums_and_unions_of_sizes_hold_both(f: Size, g: Size) -> None:
+    with mpmath.workdps(50):
+        for x in _XS:
+            sizes = [mpmath.exp(_log_size(s, x)) for s in (f, g)]
+            assert mpmath.log(sum(sizes)) <= _log_size(f + g, x) + mpf(10) ** -14
+            assert mpmath.log(max(sizes)) <= _log_size(f.union(g), x) + mpf(10) ** -14
+
+
+def test_a_narrow_bump_beside_a_line_is_no_exponential() -> None:
+    line, bump = Size(Fraction(3), Fraction(1)), Size(Fraction(5), Fraction(0), Fraction(300), Fraction(-500_000))
+    for both in (line + bump, bump + line, line.union(bump), bump.union(line)):
+        assert (both.power, both.a1, both.a2) == (Fraction(1), Fraction(0), Fraction(0))
+        assert both.scale < 9
+    # where it would cost more than it saves
+    high = Size(Fraction(1), Fraction(0), Fraction(100), Fraction(-1))
+    assert (line + high).a1 == 100
+
+
 def test_what_is_not_known_stays_unknown() -> None:
     nothing, one = Envelope(), env.constant(Fraction(1), Fraction(1))
     assert env.reciprocal(env.constant(Fraction(-1), Fraction(1))) == nothing
@@ -272,7 +298,7 @@ def test_what_is_not_known_stays_unknown() -> None:
 def test_roundings_go_outwards(x: Fraction, y: Fraction, exponent: Fraction) -> None:
     assert env.round_down(x) <= x <= env.round_up(x)
     assert env.round_up(x) - env.round_down(x) <= abs(x) / 2**60
-    assert env.round_up(x).denominator.bit_length() <= 160
+    assert env.round_up(x).denominator.bit_length() <= 65 + x.denominator.bit_length()
     with mpmath.workdps(60):
         below, above = env.exp_down(y), env.exp_up(y)
         assert below is not None

@@ -22,6 +22,8 @@ DTYPES = (np.float64, np.float32)
 
 #: Spacings of the dtype by which a result may differ, of the scale that the check states.
 VALUE_ULPS, MATRIX_ULPS = 16, 32
+#: The same of features: a polynomial of high degree multiplies the rounding of its argument.
+FEATURE_ULPS = 500
 #: Of sqrt(T(q11, q11, q11) T(q22, q22, q22)) in float64: a closed form's terms may cancel, on both sides alike.
 DUAL_ERROR = 1e-12
 
@@ -188,14 +190,47 @@ def check_any_norms(package: ModuleType, cupy: ModuleType) -> None:
             assert float(error.max()) < DUAL_ERROR + 16 * float(np.finfo(dtype).eps), (name, dtype, float(error.max()))
 
 
+def compare_features(package: ModuleType, cupy: ModuleType, d: int, options: dict[str, Any]) -> None:
+    """The same seed, the same features of unit rows: within FEATURE_ULPS of the longest row, and of 1."""
+
+    def fit(rows: Any) -> Any:
+        return package.Sketch(features=64, seed=3, **options).fit(rows)
+
+    fitted = _same_refusal(fit, cupy, hard_rows(np.float64, d)[:8])
+    if fitted is None:
+        return
+    for dtype in DTYPES:
+        x = hard_rows(dtype, d)[:8]
+        expected = _same_refusal(fitted.transform, cupy, x)
+        if expected is None:
+            continue
+        result = fitted.transform(cupy.asarray(x)).get()
+        assert result.dtype == expected.dtype
+        allowed = FEATURE_ULPS * float(np.finfo(dtype).eps) * max(1.0, float(np.linalg.norm(expected, axis=1).max()))
+        np.testing.assert_allclose(result, expected, rtol=0, atol=allowed, err_msg=f"{options} {d}")
+
+
 def check_features(package: ModuleType, cupy: ModuleType) -> None:
-    """The same seed, the same features."""
-    x = hard_rows(np.float64)[:8]
+    """The default sketch in few columns."""
     for name in ("nngp", "ntk"):
-        options = {"kernel": name, "features": 64, "seed": 3}
-        expected = _same_refusal(partial(package.features, **options), cupy, x)
-        if expected is not None:
-            np.testing.assert_array_equal(package.features(cupy.asarray(x), **options).get(), expected)
+        compare_features(package, cupy, 7, {"kernel": name})
+
+
+def check_sketches(package: ModuleType, cupy: ModuleType) -> None:
+    """The default sketch by fast directions and after a CountSketch, the sketches of powers, and of sparse rows."""
+    for d, sketch in ((200, "zonal"), (9000, "zonal"), (7, "polysketch"), (7, "tensorsketch")):
+        compare_features(package, cupy, d, {"kernel": "nngp", "sketch": sketch})
+    sparse = importlib.import_module("cupyx.scipy.sparse")
+    x = cupy.asarray(hard_rows(np.float64)[:8])
+    for sketch in ("zonal", "tensorsketch"):
+        try:
+            fitted = package.Sketch(features=64, kernel="nngp", sketch=sketch).fit(x)
+            expected = fitted.transform(x).get()
+        except ValueError:
+            continue
+        result = fitted.transform(sparse.csr_matrix(x)).get()
+        allowed = FEATURE_ULPS * float(np.finfo(np.float64).eps) * max(1.0, float(np.linalg.norm(expected)))
+        np.testing.assert_allclose(result, expected, rtol=0, atol=allowed, err_msg=sketch)
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
@@ -225,6 +260,8 @@ def check_refusals(package: ModuleType, cupy: ModuleType) -> None:
 
 
 CHECKS = (check_functions_of_rho, check_duals, check_matrices, check_any_norms, check_features, check_refusals)
+#: And what takes too long for all packages where there is no GPU.
+GPU_CHECKS = (*CHECKS, check_sketches)
 
 
 def packages() -> list[str]:
@@ -255,7 +292,7 @@ def main(names: list[str]) -> int:
     failed = 0
     for name in names or packages():
         package = importlib.import_module(f"generated.{name}")
-        for check in CHECKS:
+        for check in GPU_CHECKS:
             try:
                 check(package, cupy)
             except AssertionError as error:

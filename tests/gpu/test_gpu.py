@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from tests.gpu.agreement import CHECKS, missing, packages
+from tests.gpu.agreement import GPU_CHECKS, missing, packages
 
 _REASON = missing()
 if _REASON is not None:
@@ -19,7 +19,7 @@ cupy = importlib.import_module("cupy")
 
 
 @pytest.mark.parametrize("name", packages())
-@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("check", GPU_CHECKS)
 def test_agreement(name: str, check: Callable[[ModuleType, ModuleType], None]) -> None:
     check(importlib.import_module(f"generated.{name}"), cupy)
 

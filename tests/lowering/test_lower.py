@@ -13,9 +13,11 @@ from kernelc.kernel import Kernel
 from kernelc.lowering.lower import command_line
 from kernelc.program import PowerSeries
 
+pytestmark = pytest.mark.usefixtures("no_norm_tables")
+
 
 @pytest.fixture(scope="module")
-def kernel() -> Kernel:
+def kernel(no_norm_tables: None) -> Kernel:
     return kernelc.compile("exp(A*t)", name="k", parameters={"A": "-1/2"}, variance="9/4", degree=6)
 
 

@@ -10,12 +10,13 @@ import mpmath
 import pytest
 
 import kernelc
-from kernelc.model import NormFit
 from tests.pipeline.loading import load
 
 _TABLE = Path(__file__).parents[1] / "reference" / "kappa_references.json"
 _ENTRIES: list[dict[str, Any]] = json.loads(_TABLE.read_text())["entries"]
 _RELATIVE = 1e-12
+
+pytestmark = pytest.mark.usefixtures("no_norm_tables")
 
 
 def _label(entry: dict[str, Any]) -> str:
@@ -23,11 +24,8 @@ def _label(entry: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("entry", _ENTRIES, ids=_label)
-def test_emitted_values_and_bounds(entry: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_emitted_values_and_bounds(entry: dict[str, Any], tmp_path: Path) -> None:
     """kappa and kappa_dot to 1e-12 of their value at 1; the truncation bound holds and is tight at rho = 1."""
-    # the tables for other norms have tests of their own, and take most of the time
-    without = NormFit((0.25, 4.0), None, None, "not asked for", 0, 0, ())
-    monkeypatch.setattr("kernelc.pipeline.fit_norms", lambda *_: without)
     kernel = kernelc.compile(
         entry["formula"], name=entry["name"], parameters=entry["parameters"], variance=entry["variance"]
     )

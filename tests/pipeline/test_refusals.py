@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,6 +98,30 @@ def test_options(
     monkeypatch.chdir(tmp_path)
     status = main(["compile", "tanh(t)", "--name", "k", *options])
     assert_refused(status, *capsys.readouterr(), about, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "about"),
+    [
+        ({"degree": "3"}, "degree"),
+        ({"tol": "small"}, "tol"),
+        ({"precision": 80.5}, "precision"),
+        ({"depth": True}, "depth"),
+        ({"variance": None}, "variance"),
+        ({"variance": [1]}, "variance"),
+        ({"variance": float("inf")}, "variance"),
+        ({"variance": "abc"}, "--variance takes a rational number"),
+        ({"norms": 3}, "norms"),
+        ({"norms": (1, None)}, "norms"),
+        ({"norms": "1,x"}, "--norms takes"),
+        ({"parameters": [1]}, "parameters"),
+        ({"parameters": {"A": None}}, "A"),
+        ({"backends": ("torch",)}, "there are: numpy, cupy"),
+    ],
+)
+def test_options_of_the_wrong_kind_in_python(options: dict[str, Any], about: str) -> None:
+    with pytest.raises(kernelc.KernelcError, match=about):
+        kernelc.compile("A*tanh(t)", name="k", **{"parameters": {"A": 2}, **options})
 
 
 def test_as_a_process(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from kernelc.backends.numpy.runtime._radial import radial_series
 from tests.sketch.errors import gram, redrawn, relative
 
 Rows = npt.NDArray[np.float64]
@@ -78,9 +81,16 @@ def test_never_optimistic_on_digits(relu: ModuleType, digits: Rows) -> None:
 def test_isotropic_plan_at_twenty_dimensions(relu: ModuleType, isotropic: Make) -> None:
     rows = isotropic(400, 20)
     truth = relu.ntk(rows, depth=3)
-    for pairs in ("isotropic", "sample"):
+    for pairs in ("unknown", "isotropic", "sample"):
         fitted = relu.Sketch(depth=3, features=2048, pairs=pairs).fit(rows)
         assert relative(gram(fitted.transform(rows.astype(np.float32))), truth) < 0.003
+
+
+def test_plans_for_unknown_rows_do_not_count_on_isotropic_ones(relu: ModuleType) -> None:
+    for dim, features in ((20, 512), (64, 256), (64, 8192), (200, 512)):
+        plan, isotropic = (relu.plan(dim, features=features, depth=3, pairs=p) for p in ("unknown", "isotropic"))
+        assert max(plan["degrees_exact"] + plan["degrees_sketched"]) >= 3
+        assert plan["predicted_relative_error"] >= isotropic["predicted_relative_error"]
 
 
 def test_fast_directions_beyond_128_columns(relu: ModuleType, isotropic: Make) -> None:
@@ -92,14 +102,32 @@ def test_fast_directions_beyond_128_columns(relu: ModuleType, isotropic: Make) -
     assert measured == pytest.approx(fitted.plan["predicted_relative_error"], rel=0.15)
 
 
-def test_a_range_over_which_the_kernel_outgrows_its_nodes_is_refused() -> None:
-    """exp's kernel spans 11 orders over the default norms: features there were wrong by more than the kernel."""
+@pytest.mark.parametrize("kernel", ["nngp", "ntk"])
+def test_a_kernel_that_grows_by_orders_over_its_norms(kernel: Literal["nngp", "ntk"]) -> None:
+    """exp's kernel spans 14 orders over the default norms: what is held is relative to its size."""
     exponential = importlib.import_module("generated.exp")
-    x = np.random.default_rng(0).standard_normal((40, 12))
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    with pytest.raises(ValueError, match=r"norms: exp grows too fast .* such as norms=\(0.5, 2\)"):
-        exponential.features(x, kernel="nngp", features=2048)
-    for kernel in ("nngp", "ntk"):
-        mapped = exponential.Sketch(kernel=kernel, features=4096, norms=(0.5, 2.0)).fit(x).transform(x)
-        exact = getattr(exponential, kernel)(x)
-        assert np.linalg.norm(mapped @ mapped.T - exact) < 0.05 * np.linalg.norm(exact)
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((150, 12))
+    x *= (np.exp(generator.uniform(np.log(0.25), np.log(4.0), 150)) / np.linalg.norm(x, axis=1))[:, None]
+    series = radial_series(exponential._tables.TABLES, exponential._norm_tables.NORMS, kernel, 1)
+    norms = np.geomspace(0.25, 4.0, 37)
+    exact = np.array([getattr(exponential, kernel)(np.array([[norm]]))[0, 0] for norm in norms])
+    np.testing.assert_allclose(series.growth(norms) ** 2, exact, rtol=1e-6)
+    fitted = exponential.Sketch(kernel=kernel, features=4096).fit(x)
+    mapped, truth = gram(fitted.transform(x)), getattr(exponential, kernel)(x)
+    size = np.sqrt(np.outer(np.diag(truth), np.diag(truth)))
+    assert relative(mapped / size, truth / size) < 0.02
+    np.testing.assert_allclose(np.diag(mapped) + fitted.nugget(x), np.diag(truth), rtol=1e-4)
+    narrow = x * np.exp(generator.uniform(-0.7, 0.7, 150) - np.log(np.linalg.norm(x, axis=1)))[:, None]
+    fitted = exponential.Sketch(kernel=kernel, features=4096, norms=(0.49, 2.02)).fit(narrow)
+    measured = relative(gram(fitted.transform(narrow)), getattr(exponential, kernel)(narrow))
+    assert measured < 1.3 * fitted.plan["predicted_relative_error"]
+
+
+def test_a_range_that_no_nodes_resolve_is_refused() -> None:
+    """Up to norm 40 exp's kernel is a Poisson distribution over 1600 degrees, of which 64 are held."""
+    exponential = importlib.import_module("generated.exp")
+    tables = exponential._norm_tables.NORMS
+    wide = replace(tables, norms=(0.25, 40.0))
+    with pytest.raises(ValueError, match=r"norms: exp varies too fast .* such as norms=\(0.5, 2\)"):
+        radial_series(exponential._tables.TABLES, wide, "nngp", 1)

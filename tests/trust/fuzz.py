@@ -32,6 +32,7 @@ from kernelc.cli import main as command_line
 from kernelc.deadline import TimeLimitReached, time_limit
 from kernelc.errors import InputError, UnsupportedError
 from kernelc.gallery import GALLERY
+from kernelc.options import make_options
 from kernelc.parse import parse_activation
 from tests.cli.stub import StubKernel
 from tests.strategies import NASTY_TEXTS
@@ -80,7 +81,7 @@ class _Pipeline(ModuleType):
     def compile_activation(expression: str, *, name: str, **options: Any) -> StubKernel:
         if not isinstance(expression, str):
             raise InputError("the expression is text")
-        real_pipeline.make_options(
+        make_options(
             name, options["variance"], options["degree"], options["tol"], options["precision"], options["backends"]
         )
         parse_activation(expression, name=name, parameters=options["parameters"])

@@ -51,7 +51,7 @@ class Mutant:
     def tests(self) -> list[str]:
         """The tests that answer for the module, quick ones first."""
         package = self.module.split(".")[1]
-        return ["tests/trust/test_bounds.py", f"tests/{package}"]
+        return ["tests/trust/test_bounds.py", "tests/trust/test_enclosures.py", f"tests/{package}"]
 
 
 _ROUNDING, _SERIES, _CERTIFY = (f"kernelc.certificate.{name}" for name in ("rounding", "series", "certify"))

@@ -57,6 +57,20 @@ FOUND = [
     ),
     # kappa(1) is 4e86: float32 held no value of it and returned infinities.
     (formula(("call", "sinh", _T), "sinh(t)"), "100", 24),
+    # A bump of width 1/1000 in sigma' left it with a growth bound of exp(300 |t|): kappa_dot(1) was not enclosed.
+    (
+        formula(("call", "gelu", ("--", ("*", ("number", "1000"), _T), ("number", "0.3"))), "gelu(1000*t-0.3)"),
+        "100", 12,
+    ),
+    # The truth itself was wrong at high degrees: a singular point 13 standard deviations out.
+    (
+        formula(
+            ("*", ("call", "log", ("call", "Abs", ("+", ("*", ("number", "0.1"), _T), ("number", "2")))),
+             ("^", ("--", ("*", ("number", "1.5"), _T), ("number", "1.25")), "5")),
+            "log(Abs(0.1*t+2))*(1.5*t-1.25)^5",
+        ),
+        "9/4", 24,
+    ),
 ]  # fmt: skip
 
 

@@ -31,7 +31,8 @@ _MOST_NODES = 40_000
 _MOST_CUTS = 300
 _GAUSS = 20
 _SCAN = 6000
-#: What settles is seen at degrees 0 and 12; other degrees err by as much, times the largest of their functions.
+_STEEP = 30
+#: What settles is seen at degrees 0, 12 and the last; others err by as much, times the largest of their functions.
 _MARGIN = 100
 _FIXED_BITS = 220
 #: The root of E[z^24]: z^12 stands for the coefficients of high degree.
@@ -102,8 +103,10 @@ def _double_exponential(step_inverse: int, digits: int) -> tuple[tuple[mpf, mpf]
 class _Line:
     """Integrates over one line, gathering the nodes it keeps."""
 
-    def __init__(self, f: Evaluator, s: mpf, with_slope: bool) -> None:
+    def __init__(self, f: Evaluator, s: mpf, with_slope: bool, degree: int) -> None:
         self._f = f
+        self._degree = degree
+        self._root = mpmath.sqrt(mpmath.factorial(degree))
         self._s = s
         self._with_slope = with_slope
         self.count = 0
@@ -135,17 +138,18 @@ class _Line:
         return nodes
 
     def sums(self, nodes: Sequence[Node]) -> tuple[mpf, ...]:
-        """What must settle: both moments, the mean, and one of the twelfth degree."""
+        """What must settle: both moments, the mean, and degrees 12 and the last (far out, h_k is that)."""
         return (
             mpmath.fsum(n.weight * n.value**2 for n in nodes),
             mpmath.fsum(n.weight * n.slope**2 for n in nodes) if self._with_slope else mpf(0),
             mpmath.fsum(n.weight * n.value for n in nodes),
             mpmath.fsum(n.weight * n.value * n.z**12 for n in nodes) / _TWELFTH,
+            mpmath.fsum(n.weight * n.value * n.z**self._degree for n in nodes) / self._root,
         )
 
     def keep(self, nodes: list[Node], errors: Sequence[mpf]) -> None:
         self.nodes += nodes
-        self.error += max(errors[0], errors[2], errors[3])
+        self.error += max(errors[0], *errors[2:])
         self.slope_error += errors[1]
 
     def smooth(self, a: mpf, b: mpf, scale: Sequence[mpf], first: Sequence[Node] | None = None) -> None:
@@ -185,13 +189,13 @@ class _Line:
                 a = middle
         self.keep(fine_nodes, [e + x for e, x in zip(errors, self._left_out(fine_nodes, singular_at), strict=True)])
 
-    @staticmethod
-    def _left_out(nodes: Sequence[Node], singular_at: mpf) -> tuple[mpf, ...]:
+    def _left_out(self, nodes: Sequence[Node], singular_at: mpf) -> tuple[mpf, ...]:
         """What may lie between the last node and the singular point."""
         nearest = min(nodes, key=lambda n: abs(n.z - singular_at))
         gap = 10 * abs(nearest.z - singular_at) * mpmath.npdf(nearest.z)
         size = abs(nearest.value)
-        return gap * size**2, gap * nearest.slope**2, gap * size, gap * size
+        high = max(mpf(1), abs(nearest.z) ** self._degree / self._root)
+        return gap * size**2, gap * nearest.slope**2, gap * size, gap * size, gap * size * high
 
 
 def _scan_points(s: float) -> list[float]:
@@ -286,22 +290,35 @@ def tell(
         exact, rough = compiled(tree, parameters, mpmath.mp), compiled(tree, parameters, mpmath.fp)
         s = mpmath.sqrt(mpf(variance.numerator) / variance.denominator)
         try:
-            return _told(exact, rough, s, degree, with_slope)
+            return _told(exact, rough, s, degree, with_slope, _is_steep(tree, parameters))
         except (NotRealError, ZeroDivisionError, OverflowError, ValueError) as error:
             raise UndecidedError(f"not a real number somewhere: {type(error).__name__}") from error
 
 
-def _told(exact: Compiled, rough: Compiled, s: mpf, degree: int, with_slope: bool) -> Truth:
+def _is_steep(tree: Tree, parameters: Sequence[tuple[str, str]]) -> bool:
+    """Whether a number in the formula may make it change within a small part of a panel."""
+    numbers = [text for _, text in parameters]
+    stack: list[Any] = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, tuple):
+            if node[0] == "number":
+                numbers.append(node[1])
+            stack += node[1:]
+    return any(abs(Fraction(text)) >= _STEEP for text in numbers)
+
+
+def _told(exact: Compiled, rough: Compiled, s: mpf, degree: int, with_slope: bool, steep: bool) -> Truth:
     cuts = _cuts(rough, exact, s)
-    line = _Line(exact.function, s, with_slope)
-    edges = _edges(cuts)
+    line = _Line(exact.function, s, with_slope, degree)
+    edges = _graded(_edges(cuts)) if steep else _edges(cuts)
     # A first look, to know what is small.
     looks = [line.gauss(a, b) for (a, _), (b, _) in pairwise(edges)]
     look = line.sums([n for nodes in looks for n in nodes])
     if look[0] == 0:
         raise UndecidedError("zero everywhere")
     size = mpmath.sqrt(look[0])
-    scale = (look[0], look[1] if look[1] > 0 else mpf(1), size, size)
+    scale = (look[0], look[1] if look[1] > 0 else mpf(1), size, size, size)
     for ((a, at_cut), (b, at_next)), nodes in zip(pairwise(edges), looks, strict=True):
         if at_cut or at_next:
             line.edge(a, b, scale, a if at_cut else b)
@@ -327,6 +344,19 @@ def _edges(cuts: Sequence[mpf]) -> list[tuple[mpf, bool]]:
         ends += [(x, False) for x in inner if low < x < high]
         ends.append((high, high in cuts))
     return ends
+
+
+def _graded(ends: list[tuple[mpf, bool]]) -> list[tuple[mpf, bool]]:
+    """More ends, closer and closer to 0, where no switch is next: what is steep is so near 0."""
+    points = [side * mpf("0.37") * mpf(4) ** -k for k in range(10) for side in (-1, 1)]
+    more = [
+        (x, False)
+        for (a, at_cut), (b, at_next) in pairwise(ends)
+        if a <= 0 <= b and not (at_cut or at_next)
+        for x in points
+        if a < x < b
+    ]
+    return sorted([*ends, *more])
 
 
 def _outwards(line: _Line, scale: Sequence[mpf]) -> None:

@@ -178,11 +178,15 @@ def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_kernel_names_those_that_are_there(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing yet"):
+    with pytest.raises(InputError, match="there is no folder"):
         writer.load_certificate(tmp_path / "none", "gelu")
-    writer.write(emitted(), tmp_path)
-    with pytest.raises(InputError, match="my_silu"):
+    with pytest.raises(InputError, match="nothing yet"):
         writer.load_certificate(tmp_path, "gelu")
+    writer.write(emitted(), tmp_path)
+    with pytest.raises(InputError, match="kernelc compile makes it; compiled there: my_silu"):
+        writer.load_certificate(tmp_path, "gelu")
+    with pytest.raises(InputError, match=r"did you mean 'my_silu'\? compiled there: my_silu"):
+        writer.load_certificate(tmp_path, "mysilu")
 
 
 def test_a_broken_certificate_is_an_input_error(tmp_path: Path) -> None:

@@ -82,7 +82,19 @@ def _macros(program: KernelProgram) -> str:
         lines += _ends("SLOPE_", slope)
     for name in ("KAPPA", "SLOPE", "DROP"):
         lines.append(f"#define {name}_THETA {int(isinstance(kinds.get(name), ThetaLiteral))}")
+    networks = _networks(program)
+    lines.append(f"#define NETWORKS {len(networks)}")
+    for name, dual in networks.items():
+        lines += _ends(f"{name.upper()}_", dual)
     return "\n".join([*lines, ""])
+
+
+def _networks(program: KernelProgram) -> dict[str, DualProgram]:
+    """The composed kernels of a deep network, where a depth was asked for: one or both."""
+    network = program.network
+    if network is None:
+        return {}
+    return {"nngp": network.nngp} | ({} if network.ntk is None else {"ntk": network.ntk})
 
 
 def _ends(prefix: str, dual: DualProgram) -> list[str]:
@@ -100,6 +112,10 @@ def _functions(program: KernelProgram) -> list[_Function]:
         series = _table(power_literal(slope.series))
         found.append(_Function("slope_at", "kappa_dot", _table(direct_literal(slope.direct)), True))
         found.append(_Function("slope_series_at", "kappa_dot's truncated power series", series, False))
+    for name, dual in _networks(program).items():
+        meaning, series = f"the {name.upper()} of the network", _table(power_literal(dual.series))
+        found.append(_Function(f"{name}_at", meaning, _table(direct_literal(dual.direct)), True))
+        found.append(_Function(f"{name}_series_at", f"the truncated power series of {meaning}", series, False))
     return found
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Iterable
 from string import Template
 
-from kernelc.program import ClosedFormDual, KernelProgram, ThetaChebyshev
+from kernelc.backends.numpy.scope import dual_reach, features_reach, method, network_reach
+from kernelc.program import KernelProgram
 
 WIDTH = 100
 
@@ -354,64 +354,6 @@ def _bounds(statements: Iterable[str]) -> str:
     return "\n".join([*(["#"] if lines else []), *lines, ""])
 
 
-def _method(evaluation: object, refused: str | None) -> str:
-    if refused is not None:
-        return "refused here"
-    return (
-        "from its Chebyshev series in arccos(rho)"
-        if isinstance(evaluation, ThetaChebyshev)
-        else "from its power series"
-    )
-
-
-def _reach(program: KernelProgram) -> str:
-    degree = program.homogeneous_degree
-    if degree is None:
-        return f"It holds where every variance that is met equals {program.variance!r}; others are a ValueError."
-    return f"sigma is homogeneous of degree {degree!r}: it holds at every variance."
-
-
-def _network_reach(program: KernelProgram) -> str:
-    form, norms = program.closed_form, program.norms
-    if program.homogeneous_degree is not None:
-        return _reach(program)
-    if form is not None and (form.dual_dot is not None or program.kappa_dot is None):
-        low, high = (math.sqrt(q) for q in form.dual.variances)
-        how = "by the closed form"
-    elif norms is not None and norms.aligned is not None:
-        (low, high), how = norms.norms, "by tables"
-    else:
-        return _reach(program)
-    lines = (
-        f"It holds, {how}, where sqrt(w_std^2 |x|^2 + b_std^2) of every row, and the same of every layer, "
-        f"lies in [{low!r}, {high!r}]; others are a ValueError."
-    )
-    return "\n    ".join(textwrap.wrap(lines, 110))
-
-
-def _features_reach(program: KernelProgram) -> str:
-    if program.norms is None:
-        return _reach(program)
-    low, high = program.norms.norms
-    return f"It holds where the norm of every row and the standard deviation of every layer is in [{low!r}, {high!r}]."
-
-
-def _dual_reach(program: KernelProgram, form: ClosedFormDual | None) -> str:
-    if form is None and program.norms is not None and program.norms.aligned is not None:
-        low, high = (s**2 for s in program.norms.norms)
-        return f"By tables, for variances from {low!r} to {high!r}; others are a ValueError."
-    if form is None:
-        return _reach(program)
-    if program.homogeneous_degree is not None:
-        return f"By its closed form; {_lowered(_reach(program))}"
-    low, high = form.variances
-    return f"By its closed form, for variances from {low!r} to {high!r}; others are a ValueError."
-
-
-def _lowered(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
-
-
 def render(program: KernelProgram) -> str:
     """The whole of `__init__.py`."""
     dual, dot, form = program.kappa, program.kappa_dot, program.closed_form
@@ -428,12 +370,12 @@ def render(program: KernelProgram) -> str:
         length=len(dual.series.coefficients),
         degree=len(dual.series.coefficients) - 1,
         derivative_coefficients="None" if dot is None else f"full_coefficients(derivative(TABLES).series, {length})",
-        kappa_method=_method(dual.direct, None),
-        kappa_dot_method=_method(None if dot is None else dot.direct, program.derivative_refused),
-        reach=_network_reach(program),
-        features_reach=_features_reach(program),
-        dual_reach=_dual_reach(program, None if form is None else form.dual),
-        dual_dot_reach=_dual_reach(program, None if form is None else form.dual_dot),
+        kappa_method=method(dual.direct, None),
+        kappa_dot_method=method(None if dot is None else dot.direct, program.derivative_refused),
+        reach=network_reach(program),
+        features_reach=features_reach(program),
+        dual_reach=dual_reach(program, None if form is None else form.dual),
+        dual_dot_reach=dual_reach(program, None if form is None else form.dual_dot),
         closed_import="" if form is None else "from ._closed_form import DUAL, DUAL_DOT\n",
         network_import=""
         if program.network is None

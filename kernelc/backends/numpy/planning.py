@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import ModuleType
-from typing import Any
 
 from kernelc.backends.numpy.runtime._features import compute_plan
 from kernelc.backends.numpy.runtime._plan import Plan
@@ -20,12 +20,11 @@ def _module(name: str, text: str) -> ModuleType:
     return module
 
 
-def plan_features(files: Mapping[str, str], dim: int, **options: Any) -> Plan:
-    """The plan that the emitted package `files` would make; options are those of its `plan`.
+def planner_of(files: Mapping[str, str]) -> Callable[..., Plan]:
+    """What the emitted package `files` has as `plan`: takes `dim` and its options.
 
-    Raises:
-        ValueError: naming the argument; RefusedError where the NTK is infinite.
+    It raises ValueError, naming the argument, and RefusedError where the NTK is infinite.
     """
     tables = _module("_tables", files["_tables.py"]).TABLES
     norms = _module("_norm_tables", files["_norm_tables.py"]).NORMS if "_norm_tables.py" in files else None
-    return compute_plan(tables, norms, dim, **options)
+    return partial(compute_plan, tables, norms)

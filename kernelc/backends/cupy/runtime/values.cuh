@@ -6,7 +6,8 @@
 #define CORRELATION_LIMIT ((REAL)(1.0 + 4 * 2.220446049250313e-16))
 #endif
 
-/* which: 0 kappa, 1 kappa_dot, by the best evaluation; 2, 3 the same by the truncated power series. */
+/* which: 0 kappa, 1 kappa_dot, by the best evaluation; 2, 3 the same by the truncated power series; 4 to 7 likewise
+   the NNGP and NTK of a network of several layers. */
 INLINE REAL value_of(REAL rho, int which) {
     const REAL theta = ACOS(rho);
     if (which == 0) {
@@ -15,6 +16,22 @@ INLINE REAL value_of(REAL rho, int which) {
     if (which == 2) {
         return kappa_series_at(rho);
     }
+#if NETWORKS
+    if (which == 4) {
+        return rho == (REAL)1 ? (REAL)NNGP_AT_ONE : rho == (REAL)-1 ? (REAL)NNGP_AT_MINUS_ONE : nngp_at(rho, theta);
+    }
+    if (which == 6) {
+        return nngp_series_at(rho);
+    }
+#endif
+#if NETWORKS > 1
+    if (which == 5) {
+        return rho == (REAL)1 ? (REAL)NTK_AT_ONE : rho == (REAL)-1 ? (REAL)NTK_AT_MINUS_ONE : ntk_at(rho, theta);
+    }
+    if (which == 7) {
+        return ntk_series_at(rho);
+    }
+#endif
 #if HAS_SLOPE
     if (which == 1) {
         return rho == (REAL)1    ? (REAL)SLOPE_AT_ONE

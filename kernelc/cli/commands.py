@@ -1,32 +1,33 @@
-"""The command line: reads options, calls the pipeline, prints; every decision about mathematics is elsewhere.
-
-Exit status: 0 done, 1 a check failed, 2 refused input, 70 a defect of kernelc, 130 interrupted.
-"""
+"""The commands: each reads its options, calls the pipeline, prints; every decision about mathematics is elsewhere."""
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
-import logging
 import math
-import os
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 
 from kernelc import report
 from kernelc._version import __version__
+from kernelc.cli.compiler import CheckOutcome, CompiledKernel, load_pipeline
+from kernelc.cli.options import (
+    DEFAULT_TIMEOUT_SECONDS,
+    FormulaCommand,
+    out_option,
+    quiet_option,
+    timeout_option,
+)
+from kernelc.cli.status import CHECK_FAILED, DONE, one_line
 from kernelc.deadline import TimeLimitReached, time_limit
-from kernelc.errors import CertificationError, InputError, KernelcError
+from kernelc.errors import InputError
 from kernelc.gallery import GALLERY, resolve
 from kernelc.program import BACKEND_NAMES
 from kernelc.progress import PartialProgress, Progress, for_terminal
-from kernelc.report.numbers import plain_text
 from kernelc.writer import (
     certificate_text,
     check_target,
@@ -36,120 +37,9 @@ from kernelc.writer import (
     write_page,
 )
 
-DONE, CHECK_FAILED, REFUSED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 70, 130
-
-_DEFAULT_OUT = Path("generated")
-_DEFAULT_TIMEOUT_SECONDS = 600.0
-_LONGEST_MESSAGE = 800
 _DEFAULT_NORMS = "1/4,4"
 
 _Result = TypeVar("_Result")
-
-
-class CompiledKernel(Protocol):
-    """What the command line asks of a compiled kernel."""
-
-    @property
-    def certificate(self) -> Mapping[str, Any]:
-        """The content of certificate.json."""
-
-    def write(self, out: str | Path, force: bool = False) -> Path:
-        """Write the kernel's folder into `out`, whole or not at all, and return it."""
-
-
-class CheckOutcome(Protocol):
-    """What came of checking one kernel on disk."""
-
-    @property
-    def name(self) -> str:
-        """The kernel."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether all of it was re-derived as it lies there."""
-
-    @property
-    def messages(self) -> Sequence[str]:
-        """What was found."""
-
-
-class Pipeline(Protocol):
-    """The part of `kernelc.pipeline` that the command line calls."""
-
-    def compile_activation(
-        self,
-        expression: str | None,
-        *,
-        name: str,
-        dual: str | None,
-        parameters: Mapping[str, str],
-        variance: str,
-        degree: int | None,
-        tol: float | None,
-        precision: int | None,
-        norms: str,
-        backends: tuple[str, ...],
-        depth: int,
-        progress: Progress,
-    ) -> CompiledKernel:
-        """Compile one activation."""
-
-    def page_of(self, certificate: Mapping[str, Any], folder: Path) -> str:
-        """The HTML report of the compiled kernel in `folder`."""
-
-    def check(self, name: str, out: Path, deep: bool, progress: Progress) -> CheckOutcome:
-        """Re-derive one kernel from the request in its certificate and compare."""
-
-
-def load_pipeline() -> Pipeline:
-    """The compiler. Loaded when first needed: SymPy and Arb take longer to start than `kernelc --help` may."""
-    return cast(Pipeline, importlib.import_module("kernelc.pipeline"))
-
-
-class _FormulaCommand(click.Command):
-    """A command whose formula may begin with a minus sign: kernelc has no one-letter options."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Move the first token that looks like `-t...` behind `--`, where click takes no token for an option."""
-        takes_value = {
-            text
-            for option in self.params
-            if isinstance(option, click.Option) and not option.is_flag
-            for text in option.opts
-        }
-        index = 0
-        while index < len(args) and args[index] != "--":
-            if args[index].startswith("-") and not args[index].startswith("--") and len(args[index]) > 1:
-                return super().parse_args(ctx, [*args[:index], *args[index + 1 :], "--", args[index]])
-            index += 2 if args[index] in takes_value else 1
-        return super().parse_args(ctx, args)
-
-
-class _Folder(click.Path):
-    """The path of a folder; one that no path can be is refused, where click asks the system first."""
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path."""
-        if "\0" in str(value):
-            self.fail("a path holds no null character", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-_out_option = click.option(
-    "--out", type=_Folder(), default=_DEFAULT_OUT, show_default=True, help="Folder of the kernels."
-)
-_quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-_timeout_option = click.option(
-    "--timeout",
-    type=float,
-    default=_DEFAULT_TIMEOUT_SECONDS,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up on a kernel after this time; 0 for no limit.",
-)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["--help"], "max_content_width": 100})
@@ -161,7 +51,7 @@ def command_line(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-@command_line.command("compile", cls=_FormulaCommand)
+@command_line.command("compile", cls=FormulaCommand)
 @click.argument("expression", metavar="EXPR", required=False)
 @click.option("--dual", metavar="KERNEL", help="In place of EXPR: a dual kernel in rho, or in q11, q12, q22.")
 @click.option("--name", help="Name of the kernel and of its module.  [default: EXPR where it is a gallery activation]")
@@ -182,9 +72,9 @@ def command_line(context: click.Context) -> None:
     help="Norms of inputs to serve where EXPR is not homogeneous.",
 )
 @click.option("--force", is_flag=True, help="Also replace a folder that kernelc did not generate.")
-@_out_option
-@_timeout_option
-@_quiet_option
+@out_option
+@timeout_option
+@quiet_option
 def compile_command(
     expression: str | None,
     dual: str | None,
@@ -207,8 +97,8 @@ def compile_command(
         raise InputError("--degree and --tol exclude each other: give the degree, or the error that chooses it")
     if (expression is None) == (dual is None):
         raise InputError("give either EXPR, an activation such as 't*sigmoid(t)', or a dual kernel by --dual")
-    kernel_name = name or (expression.strip() if expression is not None and expression.strip() in GALLERY else None)
     formula, given, parameters = _meant(expression, dual, _parameters(params))
+    kernel_name = name or (expression.strip() if expression is not None and expression.strip() in GALLERY else None)
     if kernel_name is None:
         raise InputError("the kernel needs a name: add --name NAME, such as --name my_silu")
     check_target(out, kernel_name, force)
@@ -229,7 +119,7 @@ def compile_command(
             progress=progress,
         )
 
-    kernel = _run_bounded(work, timeout, quiet=quiet)
+    kernel = _run_bounded(work, timeout, quiet=quiet, or_else=", or ask for less by --degree or --tol")
     folder = kernel.write(out, force=force)
     if not quiet:
         _print_report(kernel.certificate)
@@ -247,7 +137,7 @@ def compile_command(
     help="Write to FILE instead; html on a terminal goes to report.html beside the module.",
 )
 @click.option("--open", "open_", is_flag=True, help="Write the HTML report and show it in the browser.")
-@_out_option
+@out_option
 def report_command(name: str, format_: str, output: Path | None, open_: bool, out: Path) -> int:
     """Show the truncation error report of the compiled kernel NAME: as text, as JSON or as a page."""
     certificate = load_certificate(out, name)
@@ -272,9 +162,7 @@ def report_command(name: str, format_: str, output: Path | None, open_: bool, ou
 
 def _report_page(certificate: Mapping[str, Any], name: str, output: Path | None, out: Path, *, open_: bool) -> None:
     """The page to a pipe as it is; nobody reads HTML on a terminal, so there it becomes a file."""
-    text = _run_bounded(
-        lambda _: load_pipeline().page_of(certificate, out / name), _DEFAULT_TIMEOUT_SECONDS, quiet=True
-    )
+    text = _run_bounded(lambda _: load_pipeline().page_of(certificate, out / name), DEFAULT_TIMEOUT_SECONDS, quiet=True)
     if output is None and not open_ and not sys.stdout.isatty():
         click.echo(text, nl=False)
         return
@@ -301,7 +189,7 @@ def _report_page(certificate: Mapping[str, Any], name: str, output: Path | None,
 @click.option("--pairs", type=click.Choice(["unknown", "isotropic"]), default="unknown", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-@_out_option
+@out_option
 def plan_command(
     name: str,
     dim: int,
@@ -354,9 +242,9 @@ def _load_module(out: Path, name: str) -> Any:
 @command_line.command("check")
 @click.argument("names", nargs=-1, metavar="[NAME ...]")
 @click.option("--deep", is_flag=True, help="Also compare with two-dimensional quadrature at sampled rho (slow).")
-@_out_option
-@_timeout_option
-@_quiet_option
+@out_option
+@timeout_option
+@quiet_option
 def check_command(names: tuple[str, ...], deep: bool, out: Path, timeout: float, quiet: bool) -> int:
     """Re-derive the named kernels (all by default) and compare with what lies on disk; exit 1 where it differs."""
     chosen = tuple(dict.fromkeys(names)) or _all_folders(out)
@@ -367,18 +255,20 @@ def check_command(names: tuple[str, ...], deep: bool, out: Path, timeout: float,
         outcome = _run_bounded(_check_work(name, out, deep), timeout, quiet=quiet)
         failed = failed or not outcome.ok
         if not outcome.ok:
-            click.echo(f"error: {name}: {_one_line('; '.join(outcome.messages) or 'differs')}", err=True)
+            click.echo(f"error: {name}: {one_line('; '.join(outcome.messages) or 'differs')}", err=True)
         elif not quiet:
-            click.echo(f"{name}: ok" + "".join(f"; {_one_line(message)}" for message in outcome.messages))
+            click.echo(f"{name}: ok" + "".join(f"; {one_line(message)}" for message in outcome.messages))
     if not chosen and not quiet:
         click.echo(f"nothing to check in {out}")
     return CHECK_FAILED if failed else DONE
 
 
 @command_line.command("list")
-@_out_option
+@out_option
 def list_command(out: Path) -> int:
     """List the gallery (every built-in activation) and what is compiled in the output folder."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is not a folder")
     compiled = compiled_names(out)
     width = max(map(len, GALLERY))
     click.echo(f"Gallery, * = compiled in {out}:")
@@ -397,9 +287,9 @@ def list_command(out: Path) -> int:
 
 @command_line.command("gallery")
 @click.option("--force", is_flag=True, help="Also replace folders that kernelc did not generate.")
-@_out_option
-@_timeout_option
-@_quiet_option
+@out_option
+@timeout_option
+@quiet_option
 def gallery_command(force: bool, out: Path, timeout: float, quiet: bool) -> int:
     """Compile, or compile again, every built-in activation at its default parameters."""
     for name in GALLERY:
@@ -409,7 +299,7 @@ def gallery_command(force: bool, out: Path, timeout: float, quiet: bool) -> int:
         kernel = _run_bounded(_gallery_work(name, share), timeout, quiet=quiet)
         folder = kernel.write(out, force=force)
         if not quiet:
-            click.echo(f"{folder}: {_one_line(str(kernel.certificate.get('status', '')))}")
+            click.echo(f"{folder}: {one_line(str(kernel.certificate.get('status', '')))}")
     return DONE
 
 
@@ -453,8 +343,11 @@ def _check_work(name: str, out: Path, deep: bool) -> Callable[[Progress], CheckO
     return work
 
 
-def _run_bounded(work: Callable[[Progress], _Result], seconds: float, *, quiet: bool) -> _Result:
-    """Do `work` with a progress display and within `seconds`; the display is gone however it ends."""
+def _run_bounded(work: Callable[[Progress], _Result], seconds: float, *, quiet: bool, or_else: str = "") -> _Result:
+    """Do `work` with a progress display and within `seconds`; the display is gone however it ends.
+
+    `or_else`: what a message about the time proposes besides more of it.
+    """
     if not (seconds >= 0 and math.isfinite(seconds)):
         raise InputError("--timeout takes a number of seconds >= 0; 0 means no limit")
     progress = for_terminal(quiet=quiet)
@@ -462,9 +355,7 @@ def _run_bounded(work: Callable[[Progress], _Result], seconds: float, *, quiet: 
         with time_limit(seconds):
             return work(progress)
     except TimeLimitReached:
-        raise InputError(
-            f"not done within {seconds:g} s; allow more by --timeout, or ask for less by --degree or --tol"
-        ) from None
+        raise InputError(f"not done within {seconds:g} s; allow more by --timeout{or_else}") from None
     finally:
         progress.close()
 
@@ -491,9 +382,9 @@ def _all_folders(out: Path) -> tuple[str, ...]:
 
 def _formula_of(out: Path, name: str) -> str:
     try:
-        return _one_line(str(load_certificate(out, name).get("expression", "?")))
+        return one_line(str(load_certificate(out, name).get("expression", "?")))
     except InputError as error:
-        return _one_line(str(error))
+        return one_line(str(error))
 
 
 def _print_report(certificate: Mapping[str, Any]) -> None:
@@ -502,60 +393,3 @@ def _print_report(certificate: Mapping[str, Any]) -> None:
         Console(highlight=False).print(report.renderable(certificate))
     else:
         click.echo(report.render(certificate), nl=False)
-
-
-def _one_line(text: str) -> str:
-    """`text` on one printable line of bounded length: it may quote what a stranger typed."""
-    line = plain_text(text)
-    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 4] + " ..."
-
-
-def _fail(message: str, status: int) -> int:
-    click.echo(f"error: {_one_line(message)}", err=True)
-    return status
-
-
-def _internal_error(error: Exception) -> int:
-    if os.environ.get("KERNELC_TRACEBACK") == "1":
-        traceback.print_exception(error)
-    return _fail(
-        f"internal error: {type(error).__name__}: {error} -- this is a defect of kernelc, not of your input; please "
-        "report it with the command and what it prints under KERNELC_TRACEBACK=1",
-        INTERNAL_ERROR,
-    )
-
-
-def _invoke(arguments: list[str]) -> int:
-    try:
-        with command_line.make_context("kernelc", arguments) as context:
-            result = command_line.invoke(context)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    sys.stdout.flush()
-    return result if isinstance(result, int) else DONE
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `kernelc` on `arguments` (default: the process's own) and return the exit status; never raises."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-    # Where it cannot keep a cache, what draws the report would say so in the middle of the output.
-    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
-    try:
-        return _invoke(list(sys.argv[1:] if arguments is None else arguments))
-    except click.ClickException as error:
-        return _fail(error.format_message(), REFUSED)
-    except CertificationError as error:
-        return _fail(str(error), CHECK_FAILED)
-    except KernelcError as error:
-        return _fail(str(error), REFUSED)
-    except BrokenPipeError:
-        # The reader has gone: say nothing more, at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted; the output folder holds no half-written kernel", INTERRUPTED)
-    except Exception as error:
-        return _internal_error(error)

@@ -1,0 +1,204 @@
+"""What analysis does where it cannot decide, and where a formula is at the edge of what it takes."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import pytest
+import sympy
+
+from kernelc.analysis import analyse, pieces
+from kernelc.analysis.growth import derive_growth, nonzero_beyond
+from kernelc.analysis.pieces import Cell, Cut, Resolver, _holder
+from kernelc.analysis.traits import _with_slope
+from kernelc.balls.roots import RealRoot
+from kernelc.errors import InputError, KernelcError, NotSquareIntegrableError, UnsupportedError
+from kernelc.functions.heads import LambertW0
+from kernelc.model import VARIABLE, ActivationSpec, ActivationTraits
+from kernelc.parse import parse_activation
+
+t = VARIABLE
+_ONE = Fraction(1)
+#: 0, which balls cannot tell from a small number
+_HIDDEN_ZERO = sympy.sqrt(2) + sympy.sqrt(3) - sympy.sqrt(5 + 2 * sympy.sqrt(6))
+
+#: 0 as well, which SymPy does not find either: nobody told it anything of this function
+_HARD_ZERO = LambertW0(2 * sympy.exp(2)) - 2
+
+
+def traits(f: str | sympy.Expr, variance: Fraction = _ONE) -> ActivationTraits:
+    if isinstance(f, str):
+        return analyse(parse_activation(f, name="f"), variance)
+    return analyse(ActivationSpec("f", str(f), f, (), None), variance)
+
+
+# Growth
+
+
+def test_a_leading_coefficient_that_may_be_zero_bounds_but_has_no_sign() -> None:
+    f = _HARD_ZERO * t**3 + t
+    growth = derive_growth(f)
+    assert growth is not None
+    assert growth.power >= 1
+    assert nonzero_beyond(f) is None
+
+
+def test_a_zero_very_far_out_is_not_looked_for() -> None:
+    f = t / 10**9 + 1
+    assert derive_growth(f) is not None
+    assert nonzero_beyond(f) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "power"),
+    [
+        (sympy.Not(sympy.And(t > 0, t < 1)), 1),
+        (sympy.Not(sympy.Or(t > 0, t < -1)), 0),
+        (sympy.Ne(t, 3), 2),
+    ],
+)
+def test_conditions_far_out(condition: sympy.Basic, power: int) -> None:
+    f = sympy.Piecewise((t, condition), (t**power if power != 1 else sympy.exp(t**4), True))
+    growth = derive_growth(f)
+    assert growth is not None
+    assert growth.power == max(power, 0 if power == 0 else 1)
+
+
+def test_a_constant_that_is_no_number_is_refused() -> None:
+    with pytest.raises(KernelcError, match="not a finite real number"):
+        derive_growth(t / _HIDDEN_ZERO)
+
+
+# Pieces
+
+
+def test_more_pieces_than_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "_MAX_CELLS", 2)
+    assert len(traits("abs(t)").pieces) == 2
+    with pytest.raises(UnsupportedError, match="more than 2 pieces"):
+        traits("abs(t) + abs(t-1)")
+
+
+def test_close_breakpoints_are_told_apart() -> None:
+    found = traits("abs(t-1/1000) + abs(t-1/999)")
+    assert [p.exact for p in found.breakpoints] == [sympy.Rational(1, 1000), sympy.Rational(1, 999)]
+    assert [p.expression.coeff(t) for p in found.pieces] == [-2, 0, 2]
+
+
+def _cut(low: int, high: int) -> Cut:
+    return Cut(RealRoot(None, Fraction(low), Fraction(high), True), ())
+
+
+def test_breakpoints_that_overlap_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="too close together"):
+        Resolver(Fraction(8))._sample(_cut(0, 2), _cut(1, 3))
+    cells = [Cell(None, _cut(0, 2), (t,)), Cell(_cut(0, 2), None, (-t,))]
+    assert _holder(cells, Fraction(3)).values == (-t,)
+    with pytest.raises(UnsupportedError, match="too close together"):
+        _holder(cells, Fraction(1))
+
+
+def test_one_point_where_two_conditions_change() -> None:
+    found = traits("max(t, t^2, t^3)")
+    assert [p.exact for p in found.breakpoints] == [0, 1]
+    assert [p.expression for p in found.pieces] == [t**2, t, t**3]
+
+
+def test_a_breakpoint_beyond_the_range_leaves_facts_of_the_whole_line_unclaimed() -> None:
+    found = traits("t + Heaviside(t - 10^7)")
+    assert found.parity == "none"
+    assert found.homogeneous_degree is None
+    assert found.polynomial_degree is None
+    assert found.derivative_refused is not None
+    with pytest.raises(InputError, match="t = 1e"):
+        traits("sqrt(10^7 - t)")
+
+
+def test_a_sign_that_cannot_be_decided_is_refused() -> None:
+    def resolved(f: sympy.Expr) -> list[Cell]:
+        return Resolver(Fraction(8)).cells(f)
+
+    assert len(resolved(sympy.Max(t + _HIDDEN_ZERO, t, evaluate=False))) == 1
+    with pytest.raises(UnsupportedError, match=r"sign of .* could not be decided"):
+        resolved(sympy.Max(t + _HARD_ZERO, t, evaluate=False))
+    with pytest.raises(UnsupportedError, match=r"sign of .* could not be decided"):
+        resolved(sympy.Max(t + sympy.asin(2), t, evaluate=False))
+
+
+def test_functions_that_nobody_registered_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="besselk"):
+        Resolver(Fraction(8)).cells(sympy.besselk(0, t))
+
+
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        (t >= 0, "right"),
+        (sympy.Ne(t, 0), "both"),
+        (sympy.Eq(t, 0), "neither"),
+        (sympy.And(t > -1, t > 0), "right"),
+        (sympy.Or(t > 0, t > 1), "right"),
+        (sympy.Not(sympy.And(t < 1, t < 0)), "right"),
+    ],
+)
+def test_conditions(condition: sympy.Basic, kept: str) -> None:
+    found = Resolver(Fraction(8)).cells(sympy.Piecewise((t, condition), (-t, True)))
+    first, last = found[0].values[0], found[-1].values[0]
+    assert first == (t if kept in ("left", "both") else -t)
+    assert last == (t if kept in ("right", "both") else -t)
+
+
+def test_a_piecewise_without_a_last_branch_is_refused() -> None:
+    with pytest.raises(InputError, match="no branch at t = -"):
+        Resolver(Fraction(8)).cells(sympy.Piecewise((t, t > 0)))
+
+
+# Traits
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("t*sin(1/t)", "could not be shown to be square integrable at t = 0"),
+        ("abs(t)*log(abs(t)) + abs(t-5)", "could not be proved continuous at t = 0"),
+        ("t if exp(t) > 1 else 0", "continuous far out"),
+        ("sin(exp(t^3))", "no growth bound could be derived for sigma'"),
+        ("sin(exp(t^2/3))", r"sigma' grows like exp\(1/3 t\^2\)"),
+        ("exp(t) if cos(t) > t else exp(cos(t))", r"could not be proved continuous at t = 0\.739085"),
+    ],
+)
+def test_doubts_about_the_ntk_are_told(text: str, reason: str) -> None:
+    found = traits(text)
+    assert found.derivative_refused is not None
+    assert re.search(reason, found.derivative_refused), found.derivative_refused
+
+
+@pytest.mark.parametrize(("text", "variance"), [("exp(t^2/4)", "1"), ("exp(t^2/3)", "1"), ("exp(t^2/100)", "25")])
+def test_growth_beyond_what_the_variance_allows_is_refused(text: str, variance: str) -> None:
+    with pytest.raises(NotSquareIntegrableError, match="lower --variance or damp the growth"):
+        traits(text, Fraction(variance))
+
+
+def test_both_sides_of_a_breakpoint_agree_where_it_is_shown() -> None:
+    def jump(gap: sympy.Expr) -> str:
+        return traits(sympy.Piecewise((t + gap, t > 0), (2 * t, True))).breakpoints[0].kind
+
+    assert jump(sympy.Integer(0)) == "kink"
+    assert jump(_HIDDEN_ZERO) == "kink"
+    assert jump(_HARD_ZERO) == "unknown"
+    assert jump(sympy.Integer(1)) == "jump"
+
+
+def test_a_slope_with_a_switch_of_its_own() -> None:
+    f = sympy.acosh(1 + t**2)
+    halves = [_with_slope(cell, Fraction(8)) for cell in Resolver(Fraction(8)).cells(f)]
+    assert [sympy.simplify(cell.values[1] * sympy.sqrt(t**2 + 2)) for cell in halves] == [-2, 2]
+    whole = Cell(None, None, (f,))
+    with pytest.raises(UnsupportedError, match="not one analytic piece"):
+        _with_slope(whole, Fraction(8))
+
+
+@pytest.mark.parametrize(("middle", "parity"), [("exp(t)", "none"), ("t^2", "even"), ("t", "none")])
+def test_parity_asks_the_piece_in_the_middle(middle: str, parity: str) -> None:
+    assert traits(f"{middle} if abs(t) < 1 else 1").parity == parity

@@ -1,0 +1,133 @@
+"""Where majorants and roots give up, and say so."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import sympy
+from flint import acb, arb, ctx
+
+from kernelc.balls import roots as module
+from kernelc.balls.local import EndPoint, LocalBounds
+from kernelc.balls.roots import ROOT_BITS, _newton, _shrunk_to_end, isolate_roots
+from kernelc.balls.tape import Tape
+from kernelc.errors import UnsupportedError
+from kernelc.functions.heads import LambertW0
+from kernelc.model import VARIABLE as T
+
+_ZERO, _ONE = Fraction(0), Fraction(1)
+
+
+def at_zero() -> LocalBounds:
+    return LocalBounds(T, EndPoint(sympy.Integer(0), _ZERO, _ZERO, 1, Fraction(1, 16)))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        sympy.besselk(0, T),
+        sympy.log(sympy.besselk(0, T)),
+        T ** (-sympy.pi),
+        (1 / T) ** sympy.Rational(1, 3) * sympy.gamma(T),
+    ],
+)
+def test_no_majorant_without_a_proof(f: sympy.Expr) -> None:
+    assert at_zero().majorant(f) is None
+
+
+def test_no_leading_exponent_without_a_proof() -> None:
+    assert at_zero().leading_exponent(sympy.besselk(0, T)) is None
+    assert at_zero().leading_exponent(sympy.log(T)) is None
+
+
+def test_zeros_of_a_high_order_have_none() -> None:
+    assert at_zero().order(sympy.sin(T) ** 5) is not None
+    assert at_zero().order(T**9) is None
+    assert at_zero().majorant(sympy.log(T**5)) is not None
+    assert at_zero().majorant(sympy.log(T**12 + T**13)) is None
+
+
+# Roots
+
+
+def count(g: sympy.Expr, low: int = -4, high: int = 4) -> int:
+    return len(isolate_roots(g, T, Fraction(low), Fraction(high)))
+
+
+def test_polynomials_with_coefficients_that_are_no_rationals() -> None:
+    assert count((T + 1) ** 2 - T**2 - 2 * T) == 0
+    (double,) = isolate_roots(T**2 - 2 * sympy.sqrt(2) * T + 2, T, Fraction(-4), Fraction(4))
+    assert double.exact == sympy.sqrt(2)
+    assert count(T**2 - 2 * sympy.sqrt(2) * T + 3) == 0
+    assert count(T**2 - sympy.sqrt(2) * T - 1) == 2
+    assert count(T**3 - sympy.sqrt(2)) == 1
+    hidden = LambertW0(2 * sympy.exp(2)) - 2  # 0, which nothing shows
+    (cluster,) = isolate_roots(T**2 - 2 * T + 1 + hidden, T, Fraction(-4), Fraction(4))
+    assert cluster.lower <= 1 <= cluster.upper
+    assert not cluster.simple
+
+
+def test_roots_of_cubics_that_are_multiples_of_named_ones() -> None:
+    """SymPy gives 5/2 times a root of another polynomial: it was refused as no function."""
+    g = sympy.expand(8 * (T / 10 - sympy.Rational(5, 4)) ** 3 - 24)
+    (root,) = isolate_roots(g, T, Fraction(-100), Fraction(100))
+    cube = (root.lower / 10 - Fraction(5, 4)) ** 3, (root.upper / 10 - Fraction(5, 4)) ** 3
+    assert cube[0] < 3 < cube[1]
+    assert cube[1] - cube[0] < Fraction(1, 2**1500)
+
+
+def test_more_zeros_than_are_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_ROOTS", 3)
+    assert count(sympy.sin(T)) == 3
+    with pytest.raises(UnsupportedError, match="more than 3 zeros"):
+        count(sympy.sin(3 * T))
+
+
+def test_two_zeros_too_close_for_a_name() -> None:
+    """0 is exact; the other, at 1e-13, is not it although a double would hardly tell."""
+    g = (sympy.exp(T) - 1) * (sympy.exp(T) - 1 - sympy.Rational(1, 10**13))
+    first, second = isolate_roots(g, T, Fraction(-1), Fraction(1))
+    assert first.exact == 0
+    assert second.exact is None
+    assert second.lower > 0
+
+
+def test_an_end_whose_sign_nobody_knows_stays() -> None:
+    tape = Tape((T,), T)
+    assert _shrunk_to_end(tape, _ZERO, _ONE, 0, 0) == (_ZERO, _ONE)
+    assert _shrunk_to_end(tape, _ZERO, _ONE, 0, 1)[1] < Fraction(1, 2**100)
+    assert _shrunk_to_end(tape, -_ONE, _ZERO, -1, 0)[0] > -Fraction(1, 2**100)
+
+
+def test_newton_refuses_what_it_cannot_isolate() -> None:
+    with pytest.raises(UnsupportedError, match="a zero of a condition in the formula could not be isolated"):
+        _newton(Tape((T, sympy.Integer(0)), T), -_ONE, _ONE)
+    exponential = Tape((sympy.exp(T), sympy.exp(T)), T)
+    with pytest.raises(UnsupportedError, match="a zero could not be isolated"):
+        _newton(exponential, _ZERO, _ONE)
+
+
+class Vague(Tape):
+    """t - 1/3 with a slope known to a factor of 100, and a value known to `radius`."""
+
+    def __init__(self, radius: float) -> None:
+        self._radius = radius
+
+    def __call__(self, z: acb, analytic: bool = False) -> tuple[acb, ...]:
+        value = z.real - arb(1) / 3 + arb(0, self._radius)
+        return acb(value), acb(arb(50.5, 50))
+
+
+def test_newton_halves_where_it_hardly_moves() -> None:
+    with ctx.workprec(64):
+        found = _newton(Vague(0.0), _ZERO, _ONE)
+        assert found.lower <= Fraction(1, 3) <= found.upper
+        assert found.upper - found.lower <= Fraction(1, 2**ROOT_BITS)
+
+
+def test_newton_ends_where_no_sign_is_known() -> None:
+    with ctx.workprec(64):
+        found = _newton(Vague(0.125), _ZERO, _ONE)
+        assert found.lower <= Fraction(1, 3) <= found.upper
+        assert found.upper - found.lower > Fraction(1, 8)

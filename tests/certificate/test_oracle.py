@@ -1,0 +1,144 @@
+"""The second road: it agrees with what is right, sees what is wrong, and says where it cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import pytest
+from flint import arb, ctx
+from mpmath import mpf
+
+from kernelc.analysis import analyse
+from kernelc.certificate import check_expansion, check_given, kappa_by_quadrature, oracle
+from kernelc.certificate.oracle import OracleResult, _compared, _sinc_derivative, cells
+from kernelc.dualkernel import analyse_dual, expand_dual
+from kernelc.errors import CertificationError, InputError
+from kernelc.expansion import expand
+from kernelc.model import SeriesExpansion
+from kernelc.parse import parse_activation, parse_dual
+
+_ONE = Fraction(1)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells that are not made too narrow for a test."""
+    monkeypatch.setattr(oracle, "_CELLS", (2.125, 1.0625))
+
+
+def checked(text: str, *, coefficient: float = 0.0, moment: float = 0.0, slope: float = 0.0) -> OracleResult:
+    """The check of an expansion that is off by these."""
+    spec = parse_activation(text, name="f")
+    traits = analyse(spec, _ONE)
+    found = expand(traits, _ONE, 3, 3, 64)
+    with ctx.workprec(128):
+        hermite = (*found.hermite[:3], found.hermite[3] + arb(coefficient), *found.hermite[4:])
+        kappa = replace(found.kappa, moment=found.kappa.moment + arb(moment))
+        dot = None if found.kappa_dot is None else replace(found.kappa_dot, moment=found.kappa_dot.moment + arb(slope))
+    wrong = replace(found, hermite=hermite, kappa=kappa, kappa_dot=dot)
+    return check_expansion(spec.expression, traits, wrong, _ONE, 3, digits=10)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("text", "samples"), [("tanh(t)+t^2", 6), ("Heaviside(t-1/3)*t", 5), ("abs(t-50)", 6)])
+def test_the_check_agrees_with_what_is_right(text: str, samples: int) -> None:
+    found = checked(text)
+    assert found.agrees
+    assert found.samples == samples
+    assert found.max_observed_error < 1e-8
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("wrong", ["coefficient", "moment", "slope"])
+def test_the_check_sees_what_is_wrong(wrong: str) -> None:
+    with pytest.raises(CertificationError, match=r"mpmath finds .* nothing is emitted"):
+        checked("tanh(t)+t^2", **{wrong: 1e-5})
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_oscillates_too_fast_is_left_out_and_said_so() -> None:
+    assert checked("sin(60*t)").notes
+
+
+@pytest.mark.parametrize(("first", "looks"), [("wrong", 2), ("doubtful", 2), ("right", 1)])
+def test_a_second_look_is_taken_before_anything_is_called_wrong(
+    first: str, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A feature much narrower than a cell fools both step sizes alike, or none."""
+    taken: list[int] = []
+    right = _compared
+
+    def compared(balls: Sequence[arb], fine: Sequence[mpf], *rest: Any) -> OracleResult:
+        taken.append(len(fine))
+        found = right(balls, fine, *rest)
+        if len(taken) == 1 and first == "wrong":
+            raise CertificationError("not seen")
+        return replace(found, notes=("not seen",)) if len(taken) == 1 and first == "doubtful" else found
+
+    monkeypatch.setattr(oracle, "_CELLS", (4.25, 2.125))
+    monkeypatch.setattr(oracle, "_compared", compared)
+    assert not checked("t^2").notes
+    assert len(taken) == looks
+
+
+def test_a_difference_counts_by_the_checks_own_error() -> None:
+    ball = [arb(1.0)]
+    assert _compared(ball, [mpf(1)], [mpf(1)], 10, 0.0).samples == 1
+    doubtful = _compared(ball, [mpf(1)], [mpf(2)], 10, 0.0)
+    assert (doubtful.samples, doubtful.agrees) == (0, False)
+    assert "1 quantities oscillate too fast" in doubtful.notes[0]
+    off = mpf(1) + mpf(10) ** -5
+    with pytest.raises(CertificationError, match="mpmath finds"):
+        _compared(ball, [off], [off], 10, 0.0)
+    assert _compared(ball, [off], [off], 10, 1e-4).agrees
+    assert _compared([arb(1.0, 1e-4)], [off], [off], 10, 0.0).agrees
+
+
+def test_cells_end_at_the_breakpoints_within_reach() -> None:
+    traits = analyse(parse_activation("abs(t-1)+abs(t-80)", name="f"), _ONE)
+    ends = [b for _, b in cells(traits, 1.0, 9.0)]
+    assert mpf(1) in ends
+    assert max(ends) == 9
+
+
+def test_the_derivative_of_sinc_near_zero() -> None:
+    with mpmath.workdps(30):
+        for x in (mpf("1e-7"), mpf("-9e-7"), mpf("0.5")):
+            exact = (x * mpmath.cos(x) - mpmath.sin(x)) / x**2
+            assert abs(_sinc_derivative(x) - exact) < mpf(10) ** -14
+
+
+def test_kappa_in_two_dimensions() -> None:
+    spec = parse_activation("relu(t)", name="f")
+    found = kappa_by_quadrature(spec.expression, analyse(spec, _ONE), _ONE, 0.5, digits=2)
+    angle = mpmath.pi / 3
+    exact = (mpmath.sin(angle) + (mpmath.pi - angle) / 2) / (2 * mpmath.pi)
+    assert abs(found - exact) < 1e-4
+
+
+# A dual kernel that was given
+
+
+def test_the_check_of_a_given_kernel_sees_what_is_wrong() -> None:
+    traits = analyse_dual(parse_dual("exp(rho-1)", name="k"), _ONE)
+    found = expand_dual(traits, _ONE, 8, 16, 128)
+    assert check_given(traits, found, _ONE, 8).agrees
+    with ctx.workprec(128):
+        off = tuple(c + arb("1e-9") if k == 3 else c for k, c in enumerate(found.kappa.coefficients))
+        wrong = SeriesExpansion(found.kappa.moment, off, None)
+    with pytest.raises(CertificationError, match=r"the coefficient of rho\^3"):
+        check_given(traits, replace(found, kappa=wrong), _ONE, 8)
+
+
+def test_a_given_kernel_that_is_not_its_series_is_refused() -> None:
+    """Its series about 0 is that of exp(rho - 1): it is another kernel from 1/2 on."""
+    traits = analyse_dual(parse_dual("exp(rho-1)", name="k"), _ONE)
+    found = expand_dual(traits, _ONE, 8, 16, 128)
+    assert found.kappa_dot is not None
+    half = SeriesExpansion(found.kappa_dot.moment / 2, tuple(c / 2 for c in found.kappa_dot.coefficients), None)
+    with pytest.raises(InputError, match="not the sum of its power series"):
+        check_given(traits, replace(found, kappa_dot=half), _ONE, 8)

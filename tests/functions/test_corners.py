@@ -1,0 +1,110 @@
+"""Simple values, derivatives and prints of the heads; rules without the facts that they need."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import sympy
+from flint import acb, arb
+from sympy.core.function import ArgumentIndexError
+
+from kernelc.errors import InputError
+from kernelc.functions import BY_HEAD
+from kernelc.functions import envelope as env
+from kernelc.functions.balls import real_power
+from kernelc.functions.envelope import Envelope, Quadratic, Size
+from kernelc.functions.heads import LambertW0, Sinc, SincDerivative
+from kernelc.model import VARIABLE as T
+from kernelc.parse import parse_activation
+
+
+def test_simple_values() -> None:
+    assert Sinc(0) == 1
+    assert Sinc(-T) == Sinc(T)
+    assert SincDerivative(0) == 0
+    assert LambertW0(0) == 0
+    assert LambertW0(sympy.E) == 1
+
+
+@pytest.mark.parametrize("f", [Sinc(T), LambertW0(T)])
+def test_one_argument_has_one_derivative(f: sympy.Expr) -> None:
+    assert f.fdiff(1).has(T)
+    with pytest.raises(ArgumentIndexError):
+        f.fdiff(2)
+
+
+def test_numbers() -> None:
+    assert sympy.N(Sinc(2), 30) == sympy.N(sympy.sin(2) / 2, 30)
+    assert sympy.N(LambertW0(3), 30) == sympy.N(sympy.LambertW(3), 30)
+
+
+def test_formulas_in_latex() -> None:
+    assert sympy.latex(Sinc(T)) == r"\operatorname{sinc}\left(t\right)"
+    assert sympy.latex(Sinc(T) ** 2) == r"\operatorname{sinc}\left(t\right)^{2}"
+    assert sympy.latex(LambertW0(T)) == r"W\left(t\right)"
+    assert sympy.latex(LambertW0(T) ** 3) == r"W\left(t\right)^{3}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("floor(t)", "jump without end"), ("besselj(-1, t)", "order"), ("besseli(t, t)", "order")]
+)
+def test_names_that_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        parse_activation(text, name="f")
+
+
+def test_bessel_functions_of_broken_order_live_on_the_half_line() -> None:
+    record = BY_HEAD[sympy.besselj]
+    assert record.at_least_zero([sympy.Rational(1, 2), T]) == (T,)
+    assert record.at_least_zero([sympy.Integer(2), T]) == ()
+
+
+def test_powers_of_balls_without_end() -> None:
+    half = acb(arb(1) / 2)
+    assert not real_power(acb(arb(0, arb.pos_inf())), half, False).is_finite()
+    assert not real_power(acb(arb(0, 1)), half, True).is_finite()
+    assert real_power(acb(arb(0, 4)), half, False).real.overlaps(arb(2))
+    assert real_power(acb(arb(0)), half, False).contains(acb(0))
+
+
+_NOTHING = Envelope()
+
+
+@pytest.mark.parametrize(
+    ("head", "arguments"),
+    [
+        (sympy.loggamma, [_NOTHING]),
+        (sympy.loggamma, [Envelope(Quadratic(a0=Fraction(1)), Quadratic(a1=Fraction(1)))]),
+        (sympy.polygamma, [_NOTHING, _NOTHING]),
+        (sympy.polygamma, [env.constant(Fraction(0), Fraction(0)), _NOTHING]),
+        (sympy.erfi, [_NOTHING]),
+        (sympy.erfi, [Envelope(Quadratic(), Quadratic(a1=Fraction(10**7), a0=Fraction(10**7)))]),
+        (sympy.besselj, [_NOTHING, _NOTHING]),
+        (sympy.besseli, [_NOTHING, _NOTHING]),
+        (sympy.airyaiprime, [_NOTHING]),
+        (sympy.gamma, [_NOTHING]),
+        (sympy.tan, [_NOTHING]),
+        (sympy.atanh, [_NOTHING]),
+    ],
+)
+def test_a_rule_without_its_facts_says_nothing(head: type, arguments: list[Envelope]) -> None:
+    assert BY_HEAD[head].envelope(arguments).size is None
+
+
+def test_lambert_of_what_grows_exponentially_grows_linearly() -> None:
+    found = BY_HEAD[LambertW0].envelope([Envelope(Quadratic(), None, Size(Fraction(3), Fraction(0), Fraction(2)))])
+    assert found.size is not None
+    assert found.size.a1 == found.size.a2 == Fraction(0)
+    assert found.size.power == Fraction(1)
+    assert found.nonnegative
+    assert BY_HEAD[LambertW0].envelope([_NOTHING]).upper is None
+
+
+def test_numbers_beyond_any_size_are_unknown() -> None:
+    assert env.exp_up(Fraction(10**7)) is None
+    assert env.exp_down(Fraction(-(10**7))) is None
+    assert env.log_up(Fraction(0)) is None
+    assert env.power_up(Fraction(0), Fraction(-1)) is None
+    assert Size(Fraction(0)).to_power(Fraction(2)) == Size(Fraction(0))
+    assert Size(Fraction(0)).to_power(Fraction(0)) == Size(Fraction(1))
