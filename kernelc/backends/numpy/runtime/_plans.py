@@ -38,6 +38,8 @@ from ._tiles import Layered, MatrixPlan, TilePlan, Weights, bind_layers, pad_row
 #: Rows of each side whose pairs show where most angles lie (for one polynomial more of them, as long as that takes no
 #: more multiplications than the last number), and by how much that range is widened.
 _SAMPLED, _MANY_SAMPLED, _WIDEN, _SAMPLE_WORK = 24, 64, 0.3, 2**20
+#: How much farther than normal variables would one polynomial reaches.
+_MARGIN = 1.15
 #: Entries from which one polynomial for most pairs is worth making.
 _MANY_ENTRIES = 2**18
 #: Angles below this are nearly parallel rows, which are evaluated apart.
@@ -135,7 +137,11 @@ def _plan(
     if len(left.last) * len(right.last) >= _MANY_ENTRIES:
         homogeneous = tables.homogeneous_degree is not None and not network.bias
         count = min(max(_SAMPLED, math.isqrt(_SAMPLE_WORK // left.unit.shape[1])), _MANY_SAMPLED)
-        angles = _Sample.of(left, right, count, False).bulk()
+        sample = _Sample.of(left, right, count, False)
+        # the extremes of normal variables grow like the root of the logarithm of their number
+        pairs = len(left.last) * len(right.last)
+        reach = _MARGIN * math.sqrt(math.log(pairs) / math.log(sample.theta.size / 2.0))
+        angles = sample.bulk(max(_WIDEN, 0.5 * (reach - 1.0)))
         with np.errstate(all="ignore"):
             bulk = make_bulk(source, network, left, right, angles, homogeneous, dtype)
     one = pad_rows(left.unit)
@@ -208,14 +214,14 @@ class _Sample:
         rho = np.einsum("ik,jk->ij", left.unit[rows], right.unit[columns], dtype=np.float64)
         return cls(rows, columns, np.arccos(np.clip(rho, -1.0, 1.0)), folded)
 
-    def bulk(self) -> tuple[float, float]:
-        """The range of most angles, widened."""
+    def bulk(self, widen: float = _WIDEN) -> tuple[float, float]:
+        """The range of most angles, widened on either side by this share of it."""
         theta = np.minimum(self.theta, np.pi - self.theta) if self.folded else self.theta
         apart = theta[theta > _PARALLEL]
         if not apart.size:
             return 0.0, np.pi
         low, high = float(apart.min()), float(apart.max())
-        more = max(_WIDEN * (high - low), 0.02)
+        more = max(widen * (high - low), 0.02)
         return max(low - more, 0.0), min(high + more, 0.5 * np.pi if self.folded else np.pi)
 
     def after(self, source: Source, left: RowState, right: RowState, index: int, bias: float) -> _Sample:
