@@ -3,7 +3,8 @@
     python -m tests.backends.bench_networks [--rows 4000] [--columns 256] [--repeats 5] [--packages FOLDER] [NAME ...]
 
 Not a test. Activations are compiled first, or found in --packages, a folder of compiled ones. A row is one
-activation and dtype; a cell is the best time of a kernel over the best time of the product, measured in turns.
+activation and dtype; a cell is the best time of a kernel over the best time of the product, measured in turns, each
+after a pause: BLAS keeps its threads spinning for a tenth of a second after a product, on the cores of what is timed.
 Memory is the growth of a fresh process's peak beyond its inputs and its result, at twice the rows.
 """
 
@@ -30,6 +31,8 @@ FORMULAS = {"hard_tanh": "Max(-1, Min(1, t))"}
 NAMES = ("gelu", "relu", "tanh", "silu", "elu", "hard_tanh")
 HEADINGS = ("nngp", "ntk", "ntk, norms 1/2 to 2", "ntk, depth 3", "ntk, depth 3, norms", "memory, MB")
 Rows = npt.NDArray[np.floating]
+#: Seconds after which no thread of BLAS spins any more.
+_PAUSE = 0.15
 
 _MEMORY = """
 import importlib, resource, sys
@@ -74,6 +77,7 @@ def ratios(calls: list[Callable[[], object]], product: Callable[[], object], rep
     for _ in range(repeats):
         for index, call in enumerate([product, *calls]):
             for _ in range(2 if index == 0 else 1):
+                time.sleep(_PAUSE)
                 start = time.perf_counter()
                 call()
                 best[index] = min(best[index], time.perf_counter() - start)

@@ -81,6 +81,36 @@ def test_against_the_recursion(network_of: Load, name: str, kernel: str) -> None
 
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("name", ["gelu", "elu", "hard_tanh", "leaky_sin"])
+def test_one_polynomial_is_the_closed_form(
+    network_of: Load, monkeypatch: pytest.MonkeyPatch, name: str, settings: dict[str, Any]
+) -> None:
+    package = network_of(name)
+    x = spread_rows(800, 150, 0.4, 2.5)
+    made: list[Any] = []
+    make = package._plans.make_bulk
+
+    def noted(*arguments: Any) -> Any:
+        made.append(make(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(package._plans, "make_bulk", noted)
+    result, single = package.ntk(x, **settings), package.ntk(x.astype(np.float32), **settings)
+    assert len(made) == 2
+    # at depth 3 the sine needs more functions of the norms than a matrix of this size may ask samples for
+    if name != "leaky_sin":
+        assert all(bulk is not None and bulk.left is not None for bulk in made)
+    rows = np.array([0, 7, 9, 12, 13, 14, 15, 16, 17, 150, 299])
+    direct = package.ntk(x[rows], x, **settings)
+    assert len(made) == 2, "small matrices take no polynomial"
+    scale = np.sqrt(np.diag(result))
+    allowed = np.multiply.outer(scale[rows], scale)
+    assert (np.abs(result[rows] - direct) <= 2e-13 * allowed).all()
+    assert (np.abs(single[rows] - direct) <= 1e-5 * allowed).all()
+    assert (result == result.T).all()
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("name", ["gelu", "elu", "hard_tanh", "leaky_sin"])
 def test_tables_of_low_rank_are_the_closed_form(
     network_of: Load, monkeypatch: pytest.MonkeyPatch, name: str, settings: dict[str, Any]
 ) -> None:

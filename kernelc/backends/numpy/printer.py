@@ -13,6 +13,8 @@ _NUMERICS = "kernelc.numerics"
 
 #: Source files that every generated package carries, byte for byte.
 RUNTIME_FILES = (
+    "_bulk.py",
+    "_bulkfit.py",
     "_bundles.py",
     "_closed.py",
     "_composition.py",
