@@ -23,6 +23,10 @@ _OUTER_NODES, _OUTER_WEIGHTS = legendre_rule(_OUTER)
 _MAX_DEPTH = 30
 _TOLERANCE = 1e-15
 _BATCH, _SINGULAR_BATCH = 60, 500
+#: Coefficients that add up to less, relative to the largest, are the noise of the samples they come from.
+_ROUNDING = 4e-16
+#: Cells in work at a time: a few arrays of their nodes stay in the cache.
+_CELLS = 512
 
 
 _GRADED = graded_rule(48, 7)[:2]
@@ -40,6 +44,8 @@ class PairIntegral:
         self._other = proxy if other is None else other
         self._scale = scale
         self._reflected = self._other.reflected()
+        self._lengths = _lengths(proxy)
+        self._other_lengths = self._lengths if other is None else _lengths(self._other)
         self._rule = _GRADED if proxy.singular else (_NODES, _WEIGHTS)
 
     def __call__(self, theta: float) -> tuple[float, float]:
@@ -104,38 +110,74 @@ class PairIntegral:
         cuts = np.sort(np.clip(cuts, -reach, reach), axis=1)
         half = 0.5 * np.diff(cuts, axis=1)
         middle = 0.5 * (cuts[:, 1:] + cuts[:, :-1])
+        # cells beyond the reach are clipped to nothing
+        owner, cell = np.nonzero(half)
+        half, middle, shift = half[owner, cell], middle[owner, cell], shift[owner, 0]
+        # cells of short polynomials together: far out sigma is often a line
+        lengths = self._other_lengths if g is self._other else self._other_lengths[::-1]
+        one, other = self._lengths[_panel_of(f, c * middle + shift)], lengths[_panel_of(g, c * middle - shift)]
+        order = np.argsort(one + other, kind="stable")
+        owner, half, middle, shift = owner[order], half[order], middle[order], shift[order]
+        one, other = one[order], other[order]
+        sums = np.empty((2, owner.size))
+        step = max(owner.size, 1) if f.singular else _CELLS
+        for start in range(0, owner.size, step):
+            part = slice(start, start + step)
+            terms = int(one[part].max()), int(other[part].max())
+            sums[:, part] = self._cells(g, c, half[part], middle[part], shift[part], terms)
+        return np.stack([np.bincount(owner, row, len(y)) for row in sums], axis=1)
+
+    def _cells(self, g: Proxy, c: float, half: Array, middle: Array, shift: Array, terms: tuple[int, int]) -> Array:
+        """The integral over each cell, (2, cells); so many coefficients count."""
+        f = self._proxy
         nodes, weights = self._rule
-        x = middle[:, :, None] + half[:, :, None] * nodes
-        density = half[:, :, None] * weights * gaussian(x)
-        at_u, at_w = c * x + shift[:, :, None], c * x - shift[:, :, None]
+        x = middle[:, None] + half[:, None] * nodes
+        density = half[:, None] * weights * gaussian(x)
+        x *= c
         evaluate = _at_nodes if f.singular else _on_cells
-        values_u, slopes_u = evaluate(f, c * middle + shift, at_u)
-        values_w, slopes_w = evaluate(g, c * middle - shift, at_w)
-        kappa, slope = values_u * values_w, slopes_u * slopes_w
-        return np.stack([np.sum(kappa * density, axis=(1, 2)), np.sum(slope * density, axis=(1, 2))], axis=1)
+        values_u, slopes_u = evaluate(f, c * middle + shift, x + shift[:, None], terms[0])
+        values_w, slopes_w = evaluate(g, c * middle - shift, x - shift[:, None], terms[1])
+        values_u *= values_w
+        slopes_u *= slopes_w
+        return np.array([np.sum(product * density, axis=1) for product in (values_u, slopes_u)])
+
+
+def _lengths(f: Proxy) -> NDArray[np.intp]:
+    """How many coefficients of each panel's sigma and sigma' count; all, where a cell has many panels."""
+    if f.singular:
+        return np.full(len(f.values), max(f.values.shape[1], f.slopes.shape[1]))
+    return np.maximum(_counting(f.values), _counting(f.slopes))
+
+
+def _counting(rows: Array) -> NDArray[np.intp]:
+    """How many coefficients of each row are more than the rounding of their sum."""
+    sizes = np.abs(rows)
+    tails = np.cumsum(sizes[:, ::-1], axis=1)[:, ::-1]
+    count: NDArray[np.intp] = np.count_nonzero(tails > _ROUNDING * sizes.max(axis=1, keepdims=True), axis=1)
+    return np.maximum(count, 1)
 
 
 def _panel_of(f: Proxy, at: Array) -> NDArray[np.intp]:
     return np.clip(np.searchsorted(f.edges, at, side="right") - 1, 0, len(f.edges) - 2)
 
 
-def _on_cells(f: Proxy, middle: Array, at: Array) -> tuple[Array, Array]:
-    """sigma and sigma' at the nodes of cells that each lie in one panel."""
+def _on_cells(f: Proxy, middle: Array, at: Array, terms: int) -> tuple[Array, Array]:
+    """sigma and sigma' at the nodes of cells (cells, nodes) that each lie in one panel."""
     index = _panel_of(f, middle)
-    low, high = f.edges[index][:, :, None], f.edges[index + 1][:, :, None]
+    low, high = f.edges[index][:, None], f.edges[index + 1][:, None]
     local = np.clip((2 * at - low - high) / (high - low), -1.0, 1.0)
-    return _clenshaw(f.values[index], local), _clenshaw(f.slopes[index], local)
+    return _clenshaw(f.values[index, :terms], local), _clenshaw(f.slopes[index, :terms], local)
 
 
-def _at_nodes(f: Proxy, middle: Array, at: Array) -> tuple[Array, Array]:
-    """sigma and sigma' where every node looks up its own panel."""
+def _at_nodes(f: Proxy, middle: Array, at: Array, terms: int) -> tuple[Array, Array]:
+    """sigma and sigma' where every node looks up its own panel; no panel has more terms that count."""
     flat = at.ravel()
     order = np.argsort(flat, kind="stable")
     index = _panel_of(f, flat[order])
     low, high = f.edges[index], f.edges[index + 1]
     local = np.clip((2 * flat[order] - low - high) / (high - low), -1.0, 1.0)
     found = []
-    for table in (f.values, f.slopes):
+    for table in (f.values[:, :terms], f.slopes[:, :terms]):
         sorted_values = np.empty_like(flat)
         sorted_values[order] = _clenshaw_rows(table, index, local)
         found.append(sorted_values.reshape(at.shape))
@@ -152,16 +194,16 @@ def _clenshaw_rows(table: Array, index: NDArray[np.intp], x: Array) -> Array:
 
 
 def _clenshaw(coefficients: Array, x: Array) -> Array:
-    """sum_k coefficients[..., k] T_k(x[..., :]), in three buffers."""
-    terms = coefficients.shape[2]
+    """sum_k coefficients[:, k] T_k(x[:, :]), in three buffers."""
+    columns = np.ascontiguousarray(coefficients.T)[:, :, None]
     two_x = 2.0 * x
     first, second, spare = np.zeros_like(x), np.zeros_like(x), np.empty_like(x)
-    for k in range(terms - 1, 0, -1):
+    for k in range(len(columns) - 1, 0, -1):
         np.multiply(two_x, first, out=spare)
         spare -= second
-        spare += coefficients[:, :, k, None]
+        spare += columns[k]
         first, second, spare = spare, first, second
     np.multiply(x, first, out=spare)
     spare -= second
-    spare += coefficients[:, :, 0, None]
+    spare += columns[0]
     return spare

@@ -23,6 +23,8 @@ _POINTS = 24
 NODES, WEIGHTS = legendre_rule(_POINTS)
 #: Panels in z: half a wave of h_k for k = 2000 is 0.07 long, and the rule has 24 points.
 _STEP = 0.25
+#: Up to this degree twice as long: half a wave of h_k is then 0.14 or longer.
+_WIDE_DEGREE, _WIDE_STEP = 500, 0.5
 #: Panels shrink by 4 towards t = 0, so that sigma(s z) / s keeps its digits for small s.
 _GRADES = 8
 _GRADED = 0.25
@@ -147,11 +149,11 @@ def _clenshaw(columns: Array, index: NDArray[np.intp], x: Array) -> Array:
     return spare
 
 
-def line_panels(activation: ScaledActivation, s: float) -> tuple[Array, Array]:
-    """Left and right ends of panels in z that resolve sigma(s z) and the Hermite functions."""
-    radius = activation.radius
+def line_panels(activation: ScaledActivation, s: float, degree: int) -> tuple[Array, Array]:
+    """Left and right ends of panels in z that resolve sigma(s z) and the Hermite functions up to a degree."""
+    radius, step = activation.radius, _WIDE_STEP if degree <= _WIDE_DEGREE else _STEP
     cuts = activation.proxy.edges / s
-    grid = np.arange(-math.ceil(radius / _STEP), math.ceil(radius / _STEP) + 1) * _STEP
+    grid = np.arange(-math.ceil(radius / step), math.ceil(radius / step) + 1) * step
     edges = np.unique(np.concatenate([grid, cuts[np.abs(cuts) < radius]]))
     edges = edges[np.abs(edges) <= radius]
     return edges[:-1], edges[1:]
@@ -159,7 +161,7 @@ def line_panels(activation: ScaledActivation, s: float) -> tuple[Array, Array]:
 
 def profile(activation: ScaledActivation, s: float, degree: int) -> Profile:
     """a_k(s), b_k(s) for k <= degree and the moments, by one rule of Gauss and Legendre on `line_panels`."""
-    left, right = line_panels(activation, s)
+    left, right = line_panels(activation, s, degree)
     half, middle = 0.5 * (right - left), 0.5 * (right + left)
     z = middle[:, None] + half[:, None] * NODES
     weight = (half[:, None] * WEIGHTS).reshape(-1)

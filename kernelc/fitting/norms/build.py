@@ -5,7 +5,6 @@ Everything here is fitted in doubles and compared, not proved: the error is an e
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from flint import ctx
 from numpy.typing import NDArray
 
 from kernelc.errors import UnsupportedError
-from kernelc.fitting.norms.activation import Profile, ScaledActivation, profile, scaled_activation
+from kernelc.fitting.norms.activation import ScaledActivation, profile, scaled_activation
 from kernelc.fitting.norms.check import compared, largest_difference
 from kernelc.fitting.norms.grid import AngleMap, NormMap, along_first, angle_map, norm_map, norm_transform
 from kernelc.fitting.norms.samples import PairSampler
@@ -39,6 +38,8 @@ ACCEPTED = 1e-10
 #: Degree of a_k(s) that is tabulated, at least.
 HERMITE_DEGREE = 64
 _COUNTS = (24, 32, 40, 48, 64, 80, 96, 128)
+#: How many norms are tried, of which the least of `_COUNTS` that would have done is taken.
+_PROBED = (48, 80, 128)
 _DEGREES = (32, 40, 48, 56, 64, 80, 96, 128)
 _PROBE_DEGREE = 200
 _SETTLED = 2e-14
@@ -134,34 +135,63 @@ def _scales(
     """The first map and the fewest norms on which all that depends on one norm is resolved."""
     high = norms[1] * _ROOM
     to_zero = [norm_map(0.0, high, shift) for shift in _SHIFTS]
+    probe = _Probe(activation, last, centred)
     for maps in (to_zero, [norm_map(norms[0] / _ROOM, high, 0.0)]):
-        for count, chosen in itertools.product(_COUNTS, maps):
-            points = chosen.points(count)
-            profiles = [profile(activation, float(s), _PROBE_DEGREE if centred else last + 1) for s in points]
-            powers = _resolved(points, profiles, chosen, last if not centred else None)
-            if powers is not None:
-                return _Scales(chosen, powers, points, angle_map(min(activation.feature, 1.0) / high))
+        for most in _PROBED:
+            tried = [probe.run(chosen, most) for chosen in maps]
+            enough = [run.enough for run in tried if run is not None and run.enough is not None]
+            if not enough:
+                continue
+            # as many as the series say, or as many as were tried where that does not hold
+            best = [run for run in tried if run is not None and run.enough == min(enough)]
+            fewer = probe.run(best[0].map, min(enough)) if min(enough) < most else None
+            found = fewer if fewer is not None and fewer.enough is not None else best[0]
+            return _Scales(found.map, found.powers, found.points, angle_map(min(activation.feature, 1.0) / high))
     return None
 
 
-def _resolved(points: Array, profiles: list[Profile], chosen: NormMap, last: int | None) -> tuple[int, ...] | None:
-    """The powers of s in both moments where series in x resolve all that depends on s, None where not.
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Series on so many norms: the least of `_COUNTS` after which nothing is left of them, None where something is."""
 
-    `last`: up to which k single a_k must be resolved; None for the root of the sum over k, which T inherits.
+    map: NormMap
+    points: Array
+    powers: tuple[int, ...]
+    enough: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """Whether series in x resolve all that depends on one norm.
+
+    `last`: up to which k single a_k must be resolved; where sigma is `centred` it is the root of the sum over k, which
+    T inherits.
     """
-    moments = np.array([p.moments for p in profiles])
-    if not bool(np.all(np.isfinite(moments) & (moments > 0.0))):
-        return None
-    powers = _powers(points, moments) if chosen.low == 0.0 else (0,) * moments.shape[1]
-    if powers is None:
-        return None
-    transform = norm_transform(len(points))
-    values = np.array([p.coefficients for p in profiles])
-    table = along_first(transform, values if last is None else values[:, :1, : last + 1])
-    sizes = np.sqrt(np.sum(table * table, axis=2)) if last is None else np.max(np.abs(table), axis=2)
-    logs = along_first(transform, _log_moments(points, moments, powers))
-    settled = float(np.max(sizes[-3:])) <= _SETTLED and float(np.max(np.abs(logs[-3:]))) <= 10 * _SETTLED
-    return powers if settled else None
+
+    activation: ScaledActivation
+    last: int
+    centred: bool
+
+    def run(self, chosen: NormMap, count: int) -> _Run | None:
+        """On `count` norms of a map; None where a moment vanishes or has no power of s there."""
+        points = chosen.points(count)
+        degree = _PROBE_DEGREE if self.centred else self.last + 1
+        profiles = [profile(self.activation, float(s), degree) for s in points]
+        moments = np.array([p.moments for p in profiles])
+        if not bool(np.all(np.isfinite(moments) & (moments > 0.0))):
+            return None
+        powers = _powers(points, moments) if chosen.low == 0.0 else (0,) * moments.shape[1]
+        if powers is None:
+            return None
+        transform = norm_transform(count)
+        values = np.array([p.coefficients for p in profiles])
+        table = along_first(transform, values if self.centred else values[:, :1, : self.last + 1])
+        sizes = np.sqrt(np.sum(table * table, axis=2)) if self.centred else np.max(np.abs(table), axis=2)
+        logs = np.abs(along_first(transform, _log_moments(points, moments, powers)))
+        # the last three of a series, the largest of the two kernels
+        left = np.maximum(sizes.max(axis=1), 0.1 * logs.max(axis=1)) > _SETTLED
+        needed = int(np.flatnonzero(left)[-1]) + 4 if bool(left.any()) else 4
+        return _Run(chosen, points, powers, next((c for c in _COUNTS if needed <= c <= count), None))
 
 
 def _powers(points: Array, moments: Array) -> tuple[int, ...] | None:

@@ -10,6 +10,8 @@ panels are common to all norms, so a breakpoint of sigma must be at 0.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +24,9 @@ _LEFT_OUT = 2e-15
 #: Where a power of rho no longer matters, and where 1 - sum a_k^2 is rounding alone.
 _VANISHED = 1e-18
 _RESOLVED = 4e-15
-_DEGREES = (500, 1500, 4000)
+_DEGREES = (300, 500, 800, 1200, 2000, 4000)
+#: Products of coefficients that are kept: 64 MB.
+_PRODUCTS = 2**23
 _OUTER_NODES, _OUTER_WEIGHTS = legendre_rule(16)
 _INNER_NODES, _INNER_WEIGHTS = legendre_rule(14)
 #: Cuts of the inner Gaussian, in standard deviations.
@@ -77,6 +81,11 @@ class PairSampler:
         tail = float(_tails(self.coefficients).max())
         # Rounded, so that a last bit of the power function decides nothing.
         self._reach = 1.0 if tail <= _RESOLVED else round((_LEFT_OUT / tail) ** (1.0 / degree), 6)
+        self._upper = np.triu_indices(len(s))
+        #: a_k(s), (degree + 1, kernels, n); a_k(s1) a_k(s2) of all pairs, (degree + 1, kernels, pairs), if they are few
+        self._by_degree = np.ascontiguousarray(self.coefficients.transpose(2, 1, 0))
+        few = self._by_degree.shape[0] * self._by_degree.shape[1] * len(self._upper[0]) <= _PRODUCTS
+        self._products = self._pairs(slice(None)) if few else None
         self._known: dict[float, Array] = {}
 
     def __call__(self, theta: float) -> Array:
@@ -99,15 +108,26 @@ class PairSampler:
     def by_series(self, theta: float) -> Array:
         """The power series."""
         rho = cosine_sine(theta)[0]
-        count, kernels, length = self.coefficients.shape
-        result, power = np.zeros((kernels, count, count)), 1.0
-        for k in range(length):
-            column = self.coefficients[:, :, k].T
-            result += (power * column[:, :, None]) * column[:, None, :]
-            power *= rho
-            if abs(power) < _VANISHED:
-                break
+        kernels, count = self.moments.shape[1], len(self._s)
+        length = len(self._by_degree)
+        if abs(rho) < 1.0:
+            length = min(length, 2 if rho == 0.0 else math.ceil(math.log(_VANISHED) / math.log(abs(rho))) + 1)
+        total = np.zeros((kernels, len(self._upper[0])))
+        for k in range(length - 1, -1, -1):
+            total *= rho
+            total += self._pairs(k) if self._products is None else self._products[k]
+        rows, columns = self._upper
+        result = np.empty((kernels, count, count))
+        result[:, rows, columns] = total
+        result[:, columns, rows] = total
         return result
+
+    def _pairs(self, degrees: int | slice) -> Array:
+        """a_k(s1) a_k(s2) of all pairs of norms."""
+        rows, columns = self._upper
+        chosen = self._by_degree[degrees]
+        products: Array = chosen[..., rows] * chosen[..., columns]
+        return products
 
     def by_quadrature(self, theta: float) -> Array:
         """The double integral, for theta near 0 or pi."""
