@@ -32,9 +32,13 @@ from ._zonal import (
 #: (1 - rho^2)^2 / buckets.
 FRONT_COLUMNS, FRONT_BUCKETS = 8192, 4096
 _LAST_EXACT = 3
-#: Designs with a predicted error within this factor of the least are equals: the cheapest is taken.
-_NEAR = 1.03
-#: Where the error has risen above this multiple of the least, more degrees are not tried.
+#: Designs with a score within this factor of the least are equals: the cheapest is taken.
+_NEAR = 1.005
+#: Of unknown rows degrees up to this one are kept, whatever dropping them would spare on isotropic ones.
+_UNKNOWN_KEEPS = 3
+#: An error on isotropic rows below this part of that on rows near few dimensions buys nothing more.
+_ISOTROPIC_GAIN = 1.0 / 30.0
+#: Where the score has risen above this multiple of the least of one exact block, more degrees are not tried.
 _RISING = 1.1
 
 
@@ -111,22 +115,32 @@ class ZonalPlanner:
             squared += pairs.mean(slope_at(self.series, pairs) ** 2 * (1.0 - pairs.rho**2) ** 2) / self.front
         return Errors(squared, pairs.mean(variance), pairs.mean(truth**2))
 
-    def best(self, features: int, pairs: Pairs) -> ZonalDesign:
-        """The design with the fewest degrees of those whose predicted error is within 3% of the least."""
+    def best(self, features: int, pairs: tuple[Pairs, Pairs], worst: bool = False) -> ZonalDesign:
+        """The design of the least score, to 0.5%, with the fewest degrees: predicted errors on two pairs, weighed.
+
+        The score is the geometric mean with weights 2 : 1, where an error on the second pairs below a thirtieth of
+        that on the first counts as that; with `worst` it is the larger of the two.
+        """
         found: list[tuple[float, ZonalDesign]] = []
-        least, rising = math.inf, -1
+        block, least, rising = -1, math.inf, False
+        unknown, needed = pairs[0] is not pairs[1], min(_UNKNOWN_KEEPS, len(self.factors) - 1)
         for design in self.designs(features):
-            directions = self.directions(design, features)
-            if rising == design.exact or not (directions or not sum(design.channels(self.factors))):
+            if design.exact != block:
+                block, least, rising = design.exact, math.inf, False
+            directions, sketched = self.directions(design, features), any(design.channels(self.factors))
+            if rising or (sketched and not directions) or (unknown and design.top < needed):
                 continue
-            error = self.errors(design, pairs).relative(directions)
-            found.append((error, design))
-            least = min(least, error)
-            if error > _RISING * least and design.top > design.exact + 8:
-                rising = design.exact
+            first, second = (self.errors(design, each).relative(directions) for each in pairs)
+            weighed = first * first * max(second, first * _ISOTROPIC_GAIN)
+            score = max(first, second) if worst else weighed ** (1.0 / 3.0)
+            found.append((score, design))
+            least = min(least, score)
+            rising = score > _RISING * least and design.top > design.exact + 8
         if not found:
             raise ValueError(f"features: {features} are too few for {self.series.name}; take at least 3")
-        return min((design for error, design in found if error <= least * _NEAR), key=lambda design: design.top)
+        least = min(score for score, _ in found)
+        near = [design for score, design in found if score <= least * _NEAR]
+        return min(near, key=lambda design: design.top)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,32 +55,33 @@ typedef unsigned long long size_type;
 #define KINKS_APART 1.0
 #define POWER 0
 #define AT_ONE 0.6449454174929239
-#define AT_MINUS_ONE -0.5231565837302469
+#define AT_MINUS_ONE -0.5231565837302468
 #define HAS_SLOPE 1
 #define SLOPE_AT_ONE 0.6681020012231706
-#define SLOPE_AT_MINUS_ONE 0.5231565837302465
+#define SLOPE_AT_MINUS_ONE 0.5231565837302468
 #define KAPPA_THETA 1
 #define SLOPE_THETA 1
 #define DROP_THETA 1
+#define NETWORKS 0
 
 #if SINGLE
 /* kappa. */
 INLINE REAL kappa_at(REAL rho, REAL theta) {
     const REAL z = theta * 0.63661975f - 1.0f;
-    REAL value = -1.2681994e-08f;
-    value = value * z + -4.9240043e-08f;
-    value = value * z + 4.094727e-08f;
-    value = value * z + 1.11047484e-07f;
-    value = value * z + 1.8404398e-07f;
-    value = value * z + 8.3129953e-07f;
-    value = value * z + 6.4562175e-07f;
-    value = value * z + 2.8832621e-06f;
-    value = value * z + -2.179823e-06f;
-    value = value * z + -5.7499997e-06f;
-    value = value * z + -3.0443585e-05f;
-    value = value * z + -9.526129e-05f;
+    REAL value = -1.2678356e-08f;
+    value = value * z + -4.960566e-08f;
+    value = value * z + 4.092817e-08f;
+    value = value * z + 1.1193288e-07f;
+    value = value * z + 1.8408582e-07f;
+    value = value * z + 8.300814e-07f;
+    value = value * z + 6.455726e-07f;
+    value = value * z + 2.8843099e-06f;
+    value = value * z + -2.1797903e-06f;
+    value = value * z + -5.7505836e-06f;
+    value = value * z + -3.0443596e-05f;
+    value = value * z + -9.526108e-05f;
     value = value * z + -9.250438e-05f;
-    value = value * z + -0.0005168856f;
+    value = value * z + -0.00051688566f;
     value = value * z + -0.0009157261f;
     value = value * z + 0.0017933788f;
     value = value * z + 0.016394882f;
@@ -96,20 +97,19 @@ INLINE REAL kappa_at(REAL rho, REAL theta) {
 /* kappa(1) - kappa(rho). */
 INLINE REAL drop_at(REAL rho, REAL theta) {
     const REAL z = theta * 0.63661975f - 1.0f;
-    REAL value = 8.4302737e-10f;
-    value = value * z + 7.230581e-09f;
-    value = value * z + 2.4116604e-08f;
-    value = value * z + -5.0184447e-08f;
-    value = value * z + -2.0510578e-08f;
-    value = value * z + -9.665546e-08f;
-    value = value * z + -4.3256625e-07f;
-    value = value * z + 2.1550683e-08f;
-    value = value * z + -1.8570923e-06f;
-    value = value * z + 3.2448108e-06f;
-    value = value * z + 4.1575254e-07f;
-    value = value * z + 1.8965235e-05f;
-    value = value * z + 4.1679985e-05f;
-    value = value * z + 1.721013e-05f;
+    REAL value = 7.269953e-09f;
+    value = value * z + 2.430999e-08f;
+    value = value * z + -5.0365674e-08f;
+    value = value * z + -2.0893008e-08f;
+    value = value * z + -9.6299665e-08f;
+    value = value * z + -4.3214655e-07f;
+    value = value * z + 2.116228e-08f;
+    value = value * z + -1.857371e-06f;
+    value = value * z + 3.2450685e-06f;
+    value = value * z + 4.158667e-07f;
+    value = value * z + 1.896513e-05f;
+    value = value * z + 4.1679956e-05f;
+    value = value * z + 1.7210157e-05f;
     value = value * z + 0.00031184946f;
     value = value * z + 0.0002711199f;
     value = value * z + -0.0014128203f;
@@ -196,23 +196,23 @@ INLINE REAL kappa_series_at(REAL rho) {
 /* kappa_dot. */
 INLINE REAL slope_at(REAL rho, REAL theta) {
     const REAL z = theta * 0.63661975f - 1.0f;
-    REAL value = 2.8521754e-09f;
-    value = value * z + 1.3416866e-08f;
-    value = value * z + -1.8975697e-08f;
-    value = value * z + -6.735718e-08f;
-    value = value * z + -1.196895e-09f;
-    value = value * z + -8.6567525e-08f;
-    value = value * z + 3.5430276e-08f;
-    value = value * z + 2.1180995e-08f;
-    value = value * z + 9.0742583e-07f;
-    value = value * z + 3.3990002e-06f;
-    value = value * z + 2.8317354e-06f;
-    value = value * z + 1.3362944e-05f;
-    value = value * z + -5.6975764e-06f;
-    value = value * z + -5.0434614e-06f;
-    value = value * z + -9.710951e-05f;
-    value = value * z + -0.00029943418f;
-    value = value * z + -0.00043480593f;
+    REAL value = 2.9394869e-09f;
+    value = value * z + 1.3460522e-08f;
+    value = value * z + -1.9499566e-08f;
+    value = value * z + -6.7615474e-08f;
+    value = value * z + 1.9099389e-10f;
+    value = value * z + -8.589814e-08f;
+    value = value * z + 3.3294782e-08f;
+    value = value * z + 2.0183506e-08f;
+    value = value * z + 9.095353e-07f;
+    value = value * z + 3.3999434e-06f;
+    value = value * z + 2.8303416e-06f;
+    value = value * z + 1.3362354e-05f;
+    value = value * z + -5.696955e-06f;
+    value = value * z + -5.0432172e-06f;
+    value = value * z + -9.710969e-05f;
+    value = value * z + -0.00029943426f;
+    value = value * z + -0.0004348059f;
     value = value * z + -0.0015708284f;
     value = value * z + -0.00060170516f;
     value = value * z + -0.0040031252f;
@@ -300,58 +300,58 @@ INLINE REAL slope_series_at(REAL rho) {
 /* kappa. */
 INLINE REAL kappa_at(REAL rho, REAL theta) {
     const REAL z = theta * 0.6366197723675814 - 1.0;
-    REAL value = -1.3242242857813835e-09;
-    value = value * z + -1.2681994121521711e-08;
-    value = value * z + -4.9240043153986335e-08;
-    value = value * z + 4.0947270463220775e-08;
-    value = value * z + 1.1104748409707099e-07;
-    value = value * z + 1.840439836087171e-07;
-    value = value * z + 8.312995305459481e-07;
-    value = value * z + 6.456217533923336e-07;
-    value = value * z + 2.883262141040177e-06;
-    value = value * z + -2.1798230989134026e-06;
-    value = value * z + -5.749999544946149e-06;
-    value = value * z + -3.0443584620343245e-05;
-    value = value * z + -9.52612898430516e-05;
-    value = value * z + -9.250437733321348e-05;
-    value = value * z + -0.0005168855924386762;
-    value = value * z + -0.000915726136599293;
-    value = value * z + 0.0017933788100552572;
-    value = value * z + 0.016394880765132736;
-    value = value * z + -0.03663757273155685;
-    value = value * z + -0.06464106491960911;
-    value = value * z + 0.36247153246323144;
-    value = value * z + 0.08441374290567077;
-    value = value * z + -0.9110642173163771;
-    value = value * z + 0.025766854120782643;
+    REAL value = -1.2587406672537327e-09;
+    value = value * z + -1.267835614271462e-08;
+    value = value * z + -4.960566002409905e-08;
+    value = value * z + 4.0928171074483544e-08;
+    value = value * z + 1.1193287718924694e-07;
+    value = value * z + 1.8408582036499865e-07;
+    value = value * z + 8.30081376079761e-07;
+    value = value * z + 6.45572583835019e-07;
+    value = value * z + 2.8843098220932006e-06;
+    value = value * z + -2.1797902149955917e-06;
+    value = value * z + -5.750583582653235e-06;
+    value = value * z + -3.0443596422458086e-05;
+    value = value * z + -9.52610779219043e-05;
+    value = value * z + -9.250437589258809e-05;
+    value = value * z + -0.00051688564155139;
+    value = value * z + -0.0009157261361674163;
+    value = value * z + 0.0017933788170581;
+    value = value * z + 0.01639488076494816;
+    value = value * z + -0.0366375727321438;
+    value = value * z + -0.0646410649195832;
+    value = value * z + 0.362471532463259;
+    value = value * z + 0.08441374290566937;
+    value = value * z + -0.9110642173163778;
+    value = value * z + 0.025766854120782657;
     return value;
 }
 
 /* kappa(1) - kappa(rho). */
 INLINE REAL drop_at(REAL rho, REAL theta) {
     const REAL z = theta * 0.6366197723675814 - 1.0;
-    REAL value = 8.430273633777674e-10;
-    value = value * z + 7.230580847432389e-09;
-    value = value * z + 2.4116604216628276e-08;
-    value = value * z + -5.018444621799767e-08;
-    value = value * z + -2.0510577829872273e-08;
-    value = value * z + -9.665546112073208e-08;
-    value = value * z + -4.3256625678470666e-07;
-    value = value * z + 2.1550683104520445e-08;
-    value = value * z + -1.8570923710095833e-06;
-    value = value * z + 3.2448108560414295e-06;
-    value = value * z + 4.157525453758846e-07;
-    value = value * z + 1.8965235365680232e-05;
-    value = value * z + 4.167998528964547e-05;
-    value = value * z + 1.7210130351229755e-05;
-    value = value * z + 0.0003118494578471627;
-    value = value * z + 0.00027111990678572393;
-    value = value * z + -0.0014128203166119458;
-    value = value * z + -0.009024484944080495;
-    value = value * z + 0.03234868815654492;
-    value = value * z + 0.008803091878174678;
-    value = value * z + -0.23955963636464545;
-    value = value * z + 0.18582017857134178;
+    REAL value = 8.013391970568888e-10;
+    value = value * z + 7.26995300451322e-09;
+    value = value * z + 2.430999098817235e-08;
+    value = value * z + -5.036567394103149e-08;
+    value = value * z + -2.0893008855635334e-08;
+    value = value * z + -9.629966420122959e-08;
+    value = value * z + -4.3214655248523654e-07;
+    value = value * z + 2.1162281117435386e-08;
+    value = value * z + -1.857370943495988e-06;
+    value = value * z + 3.2450684939755626e-06;
+    value = value * z + 4.1586671739389015e-07;
+    value = value * z + 1.896512870712189e-05;
+    value = value * z + 4.1679957035011256e-05;
+    value = value * z + 1.721015768873335e-05;
+    value = value * z + 0.00031184946177578385;
+    value = value * z + 0.0002711199025821615;
+    value = value * z + -0.0014128203168665315;
+    value = value * z + -0.009024484943708406;
+    value = value * z + 0.0323486881565465;
+    value = value * z + 0.00880309187815661;
+    value = value * z + -0.23955963636464497;
+    value = value * z + 0.1858201785713422;
     value = value * z + 0.39418131606885887;
     return value * theta;
 }
@@ -430,31 +430,31 @@ INLINE REAL kappa_series_at(REAL rho) {
 /* kappa_dot. */
 INLINE REAL slope_at(REAL rho, REAL theta) {
     const REAL z = theta * 0.6366197723675814 - 1.0;
-    REAL value = 2.852175384759903e-09;
-    value = value * z + 1.3416865840554237e-08;
-    value = value * z + -1.8975697457790375e-08;
-    value = value * z + -6.735717761330307e-08;
-    value = value * z + -1.1968950275331736e-09;
-    value = value * z + -8.656752470415086e-08;
-    value = value * z + 3.543027560226619e-08;
-    value = value * z + 2.1180994735914283e-08;
-    value = value * z + 9.074258287000703e-07;
-    value = value * z + 3.3990002634709526e-06;
-    value = value * z + 2.831735400832258e-06;
-    value = value * z + 1.3362943263928173e-05;
-    value = value * z + -5.697576199281684e-06;
-    value = value * z + -5.043461577258768e-06;
-    value = value * z + -9.710950789099115e-05;
-    value = value * z + -0.00029943419040368013;
-    value = value * z + -0.0004348059425769435;
-    value = value * z + -0.0015708283792652544;
-    value = value * z + -0.000601705148280729;
-    value = value * z + -0.004003125337175617;
-    value = value * z + 0.004131444889600877;
-    value = value * z + -0.0017889429702792614;
-    value = value * z + 0.0320103228544279;
-    value = value * z + 0.023278529558524896;
-    value = value * z + -0.10747891558663093;
+    REAL value = 2.939486876130104e-09;
+    value = value * z + 1.3460521586239338e-08;
+    value = value * z + -1.949956640601158e-08;
+    value = value * z + -6.761547410860658e-08;
+    value = value * z + 1.9099388737231493e-10;
+    value = value * z + -8.589813660364598e-08;
+    value = value * z + 3.329478204250336e-08;
+    value = value * z + 2.0183506421744823e-08;
+    value = value * z + 9.095352879739949e-07;
+    value = value * z + 3.3999432957898534e-06;
+    value = value * z + 2.830341713888629e-06;
+    value = value * z + 1.3362354778223562e-05;
+    value = value * z + -5.6969553554608865e-06;
+    value = value * z + -5.043217310429782e-06;
+    value = value * z + -9.71096908770619e-05;
+    value = value * z + -0.00029943425662892764;
+    value = value * z + -0.00043480590858724355;
+    value = value * z + -0.001570828368102184;
+    value = value * z + -0.0006017051519435768;
+    value = value * z + -0.004003125338227886;
+    value = value * z + 0.0041314448898154;
+    value = value * z + -0.0017889429702372672;
+    value = value * z + 0.03201032285441832;
+    value = value * z + 0.023278529558524986;
+    value = value * z + -0.10747891558663053;
     value = value * z + 0.5800014946401991;
     return value;
 }
@@ -1863,15 +1863,13 @@ pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ momen
 
 #define LANES 64
 
-/* norms[i] = the Euclidean norm of row i, without overflow or underflow inside; NaN where an entry is not finite. */
-KERNEL row_norms(const REAL* __restrict__ x, int n, int d, double* __restrict__ norms) {
-    __shared__ double part[LANES];
-    __shared__ double peak;
-    const size_type start = (size_type)blockIdx.x * (size_type)d;
+/* The Euclidean norm of d entries into *norm, without overflow or underflow inside; NaN where one is not finite. For
+   all threads of a block together; `part` (LANES) and `peak` are shared. */
+INLINE void row_norm(const REAL* __restrict__ entries, int d, double* part, double* peak, double* norm) {
     EACH_THREAD {
         double largest = 0.0;
         for (int k = (int)threadIdx.x; k < d; k += LANES) {
-            const double size = fabs((double)x[start + k]);
+            const double size = fabs((double)entries[k]);
             largest = size > largest ? size : largest;
         }
         part[threadIdx.x] = largest;
@@ -1883,15 +1881,15 @@ KERNEL row_norms(const REAL* __restrict__ x, int n, int d, double* __restrict__ 
             for (int k = 0; k < LANES; ++k) {
                 largest = part[k] > largest ? part[k] : largest;
             }
-            peak = largest;
+            *peak = largest;
         }
     }
     __syncthreads();
     EACH_THREAD {
-        const double scale = peak == 0.0 || (peak > 1e-140 && peak < 1e140) ? 1.0 : peak;
+        const double scale = *peak == 0.0 || (*peak > 1e-140 && *peak < 1e140) ? 1.0 : *peak;
         double sum = 0.0;
         for (int k = (int)threadIdx.x; k < d; k += LANES) {
-            const double value = (double)x[start + k] / scale;
+            const double value = (double)entries[k] / scale;
             sum += value * value;
         }
         part[threadIdx.x] = sum;
@@ -1899,15 +1897,22 @@ KERNEL row_norms(const REAL* __restrict__ x, int n, int d, double* __restrict__ 
     __syncthreads();
     EACH_THREAD {
         if (threadIdx.x == 0) {
-            const double scale = peak == 0.0 || (peak > 1e-140 && peak < 1e140) ? 1.0 : peak;
+            const double scale = *peak == 0.0 || (*peak > 1e-140 && *peak < 1e140) ? 1.0 : *peak;
             double sum = 0.0;
             for (int k = 0; k < LANES; ++k) {
                 sum += part[k];
             }
             /* the sum is NaN where an entry is, and where one is infinite: then the scale is too */
-            norms[blockIdx.x] = scale * sqrt(sum);
+            *norm = scale * sqrt(sum);
         }
     }
+}
+
+/* norms[i] = the norm of row i. */
+KERNEL row_norms(const REAL* __restrict__ x, int n, int d, double* __restrict__ norms) {
+    __shared__ double part[LANES];
+    __shared__ double peak;
+    row_norm(x + (size_type)blockIdx.x * (size_type)d, d, part, &peak, norms + blockIdx.x);
 }
 
 /* unit (n, d + biased) = rows / peak * factor, the last column `tail`; columns of `paths`: peak, factor, tail, ... */
@@ -1935,7 +1940,8 @@ KERNEL unit_rows(const REAL* __restrict__ x, int n, int d, int biased, const dou
 #define CORRELATION_LIMIT ((REAL)(1.0 + 4 * 2.220446049250313e-16))
 #endif
 
-/* which: 0 kappa, 1 kappa_dot, by the best evaluation; 2, 3 the same by the truncated power series. */
+/* which: 0 kappa, 1 kappa_dot, by the best evaluation; 2, 3 the same by the truncated power series; 4 to 7 likewise
+   the NNGP and NTK of a network of several layers. */
 INLINE REAL value_of(REAL rho, int which) {
     const REAL theta = ACOS(rho);
     if (which == 0) {
@@ -1944,6 +1950,22 @@ INLINE REAL value_of(REAL rho, int which) {
     if (which == 2) {
         return kappa_series_at(rho);
     }
+#if NETWORKS
+    if (which == 4) {
+        return rho == (REAL)1 ? (REAL)NNGP_AT_ONE : rho == (REAL)-1 ? (REAL)NNGP_AT_MINUS_ONE : nngp_at(rho, theta);
+    }
+    if (which == 6) {
+        return nngp_series_at(rho);
+    }
+#endif
+#if NETWORKS > 1
+    if (which == 5) {
+        return rho == (REAL)1 ? (REAL)NTK_AT_ONE : rho == (REAL)-1 ? (REAL)NTK_AT_MINUS_ONE : ntk_at(rho, theta);
+    }
+    if (which == 7) {
+        return ntk_series_at(rho);
+    }
+#endif
 #if HAS_SLOPE
     if (which == 1) {
         return rho == (REAL)1    ? (REAL)SLOPE_AT_ONE

@@ -76,19 +76,19 @@ class TensorSketchMap(PowerMap):
         self, design: PowerDesign, factors: list[DoubleArray], columns: int, seed: int, dtype: np.dtype[Any]
     ) -> None:
         super().__init__(design, factors, columns, dtype)
-        self._length = fast_length(design.spare)
-        self._leaves = [
-            CountSketch.drawn(seed, _FIRST + leaf, columns, self._length, dtype) for leaf in range(design.top)
+        self.length = fast_length(design.spare)
+        self.leaves = [
+            CountSketch.drawn(seed, _FIRST + leaf, columns, self.length, dtype) for leaf in range(design.top)
         ]
 
     def sketch(self, rows: RowSource, start: int, stop: int, inverse: DoubleArray, weights: FloatArray) -> FloatArray:
         """(rows, D)."""
         scale = inverse.astype(self.dtype)[:, None]
         product: Any = weights[:, -1:]
-        for leaf in range(len(self._leaves) - 1, -1, -1):
-            counted = rows.counted(start, stop, self._leaves[leaf]) * scale
+        for leaf in range(len(self.leaves) - 1, -1, -1):
+            counted = rows.counted(start, stop, self.leaves[leaf]) * scale
             product = np.fft.rfft(counted, axis=1) * product
             if leaf:
                 product += weights[:, leaf : leaf + 1]
-        result: FloatArray = np.fft.irfft(product, n=self._length, axis=1).astype(self.dtype, copy=False)
+        result: FloatArray = np.fft.irfft(product, n=self.length, axis=1).astype(self.dtype, copy=False)
         return result

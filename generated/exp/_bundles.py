@@ -25,11 +25,10 @@ _WORTH_IT = 160
 #: Entries a small product spans; every tile is a whole number of them.
 _SPAN = 1024
 
-#: Entries in work at a time, and multiplications a small product at most, so that BLAS starts no threads.
-_CHUNK, _PRODUCT = 8192, 2**18
-
-#: Entries in work at a time where each table goes its own way: a few arrays of these stay in the cache.
-_PIECE = 16384
+#: Bytes of an array in work at a time: few enough for several to stay in the cache, and enough for the time
+#: outside the interpreter's lock to hide the time in it. A product's multiplications at most, so that BLAS
+#: starts no threads.
+_CHUNK_BYTES, _PRODUCT = 2**18, 2**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +98,11 @@ def evaluate_bundle(
     plan: Bundle, rho: FloatArray, theta: FloatArray, outs: tuple[FloatArray, ...], scratch: Scratch
 ) -> None:
     """outs[i] = the value of table i; all arrays contiguous, distinct, of one shape."""
+    piece = _CHUNK_BYTES // rho.dtype.itemsize
     if plan.matrix is None:
         flat_rho, flat_theta = rho.reshape(-1), theta.reshape(-1)
-        for start in range(0, flat_rho.size, _PIECE):
-            part = slice(start, start + _PIECE)
+        for start in range(0, flat_rho.size, piece):
+            part = slice(start, start + piece)
             for table, out in zip(plan.tables, outs, strict=True):
                 evaluate(table, flat_rho[part], flat_theta[part], out.reshape(-1)[part], scratch)
         return
@@ -116,10 +116,9 @@ def evaluate_bundle(
     else:
         np.multiply(rho, rho, out=z)
     flat, targets = z.reshape(-1), [out.reshape(-1) for out in outs]
-    for start in range(0, flat.size, _CHUNK):
-        _chunk(
-            plan, plan.matrix, flat[start : start + _CHUNK], [out[start : start + _CHUNK] for out in targets], scratch
-        )
+    for start in range(0, flat.size, piece):
+        part = slice(start, start + piece)
+        _chunk(plan, plan.matrix, flat[part], [out[part] for out in targets], scratch)
     for table, out in zip(plan.tables, outs, strict=True):
         if isinstance(table, PowerTable):
             if table.parity == "odd":
@@ -134,8 +133,8 @@ def _chunk(plan: Bundle, matrix: FloatArray, z: FloatArray, outs: list[FloatArra
     while len(matrix) * plan.inner * span > _PRODUCT and span > 1 and z.size % (span // 2) == 0:
         span //= 2
     stack = z.size // span
-    powers = scratch.get("powers", (stack, plan.inner, span), _CHUNK * plan.inner)
-    inner_sums = scratch.get("inner_sums", (stack, len(matrix), span), _CHUNK * len(matrix))
+    powers = scratch.get("powers", (stack, plan.inner, span), z.size * plan.inner)
+    inner_sums = scratch.get("inner_sums", (stack, len(matrix), span), z.size * len(matrix))
     top = _fill_basis(plan, z.reshape(stack, span), powers, scratch)
     np.matmul(matrix, powers, out=inner_sums)
     for index, out in enumerate(outs):

@@ -29,6 +29,10 @@ _SLACK = {np.dtype(np.float64): 3e-15, np.dtype(np.float32): 7.5e-9}
 #: Nodes and weights of Gauss and Legendre on [-1, 1], for integrals over an angle.
 _GAUSS = np.polynomial.legendre.leggauss(12)
 
+#: Rows from which functions of one norm are interpolated, at how many norms, over what ratio of norms at most; how
+#: many of the last coefficients have to be within the function's own roundings.
+_MANY_ROWS, _ROW_NODES, _MOST_WIDE, _LAST, _ROUNDING = 1024, 96, 256.0, 6, 8e-15
+
 #: theta (k,) -> the values of two functions of theta, (2, k), and the angles that they truly belong to.
 Sampler = Callable[[DoubleArray], tuple[DoubleArray, DoubleArray]]
 
@@ -43,7 +47,9 @@ def nodes(low: float, high: float, count: int) -> DoubleArray:
 def transform(count: int) -> DoubleArray:
     """The matrix from values at `nodes` to Chebyshev coefficients, (count, count)."""
     order = np.arange(count)
-    matrix: DoubleArray = np.cos(np.outer(order, np.pi * (order + 0.5) / count)) * (2.0 / count)
+    # whole turns are taken off before anything is rounded
+    turns = np.outer(order, 2 * order + 1) % (4 * count)
+    matrix: DoubleArray = np.cos(np.pi * turns / (2 * count)) * (2.0 / count)
     matrix[0] *= 0.5
     return matrix
 
@@ -54,6 +60,34 @@ def basis(low: float, high: float, points: DoubleArray, count: int) -> DoubleArr
     local = np.clip((2.0 * points - low - high) / span, -1.0, 1.0) if span > 0.0 else np.zeros_like(points)
     values: DoubleArray = np.asarray(np.polynomial.chebyshev.chebvander(local, count - 1), dtype=np.float64)
     return values
+
+
+def of_rows(function: Callable[[DoubleArray], DoubleArray], scales: DoubleArray) -> DoubleArray:
+    """`function` of every s (n,), smooth and positive: interpolated in log s where there are many rows.
+
+    The interpolant is taken where its last coefficients are no more than the function's own roundings, relative to its
+    least value, so that every value has a small relative error.
+    """
+    positive = scales > 0.0
+    if np.count_nonzero(positive) < _MANY_ROWS:
+        return function(scales)
+    low, high = float(scales[positive].min()), float(scales.max())
+    if high > _MOST_WIDE * low or low == high:
+        return function(scales)
+    logs = math.log(low), math.log(high)
+    values = function(np.exp(nodes(*logs, _ROW_NODES)))
+    coefficients = transform(_ROW_NODES) @ values
+    least = float(values.min())
+    if not np.abs(coefficients[-_LAST:]).max() <= _ROUNDING * least:
+        return function(scales)
+    short = coefficients[: kept(np.abs(coefficients), _ROUNDING * least)]
+    local = (2.0 * np.log(np.where(positive, scales, low)) - logs[0] - logs[1]) / (logs[1] - logs[0])
+    result: DoubleArray = np.empty_like(scales)
+    result[:] = np.polynomial.chebyshev.chebval(np.clip(local, -1.0, 1.0), short)
+    zero = np.flatnonzero(~positive)
+    if zero.size:
+        result[zero] = function(scales[zero])
+    return result
 
 
 def kept(sizes: DoubleArray, tolerance: float) -> int:

@@ -17,10 +17,12 @@ from ._inputs import DoubleArray
 from ._radial import RadialSeries
 from ._transforms import stream
 
-#: Without knowledge of the data a plan keeps the degrees that inputs spread over this many dimensions call for:
+#: Without knowledge of the data a plan weighs inputs spread over this many dimensions against isotropic ones:
 #: real data lie near few dimensions whatever the number of columns, and a dropped degree cannot be seen later.
 ASSUMED_DIMENSION = 4
-_ISOTROPIC_POINTS = 256
+_ISOTROPIC_POINTS, _NORM_POINTS = 256, 7
+#: A kernel is steep where g grows by this factor from this part of the range's end to the end.
+_STEEP, _STEP = 30.0, 0.8
 _SAMPLE_ROWS = 400
 _SAMPLE_PAIRS = 2000
 _NORM_BINS = 8
@@ -43,16 +45,28 @@ class Pairs:
 
 
 def isotropic_pairs(series: RadialSeries, dimension: int, label: str) -> Pairs:
-    """Independent directions uniform on the sphere of R^dimension, norms spread evenly in log over the range."""
-    rho, weight = sphere_grid(dimension, _ISOTROPIC_POINTS)
+    """Independent directions uniform on the sphere of R^dimension, norms spread evenly in log over the range.
+
+    Pairs count by the square of their size, and over a range a kernel's size may run over many orders: the norms are
+    those of a Gauss rule that reaches near both ends.
+    """
     if len(series.norms) == 1:
+        rho, weight = sphere_grid(dimension, _ISOTROPIC_POINTS)
         none = np.zeros(len(rho), np.intp)
         return Pairs(rho, weight, series.norms, none, none, label)
-    share = (np.arange(3) + 0.5) / 3
+    rho, weight = sphere_grid(dimension, _ISOTROPIC_POINTS // 2)
+    place, share = np.polynomial.legendre.leggauss(_NORM_POINTS)
     left, right = math.log(series.low + series.shift), math.log(series.high + series.shift)
-    norms = np.exp(left * (1 - share) + right * share) - series.shift
-    first, second, index = (part.ravel() for part in np.meshgrid(range(3), range(3), range(len(rho)), indexing="ij"))
-    return Pairs(rho[index], weight[index] / 9, norms, first, second, label)
+    norms = np.exp((left + right) / 2 + (right - left) / 2 * place) - series.shift
+    one, other = np.triu_indices(_NORM_POINTS)
+    first, second, index = (
+        np.repeat(one, len(rho)),
+        np.repeat(other, len(rho)),
+        np.tile(np.arange(len(rho)), len(one)),
+    )
+    size = _sizes(series, norms) * share
+    each = weight[index] * size[first] * size[second] * np.where(first == second, 1.0, 2.0)
+    return Pairs(rho[index], _normalised(each), norms, first, second, _label(series, label))
 
 
 def sample_pairs(series: RadialSeries, unit: DoubleArray, norms: DoubleArray, seed: int) -> Pairs | None:
@@ -72,13 +86,40 @@ def sample_pairs(series: RadialSeries, unit: DoubleArray, norms: DoubleArray, se
     rho = np.clip(np.einsum("ij,ij->i", chosen_rows[first], chosen_rows[second]), -1.0, 1.0)
     label = f"{len(rows)} rows of the sample"
     if len(series.norms) == 1:
-        scale = np.ones(len(rows)) if series.power is None else (chosen_norms / series.norms[0]) ** series.power
-        weight = (scale[first] * scale[second]) ** 2
+        size = _sizes(series, chosen_norms)
         none = np.zeros(len(rho), np.intp)
-        return Pairs(rho, _normalised(weight), series.norms, none, none, label)
+        return Pairs(rho, _normalised(size[first] * size[second]), series.norms, none, none, label)
     edges = np.quantile(chosen_norms, (np.arange(_NORM_BINS) + 0.5) / _NORM_BINS)
     nearest = np.abs(chosen_norms[:, None] - edges[None, :]).argmin(axis=1)
-    return Pairs(rho, np.full(len(rho), 1.0 / len(rho)), edges, nearest[first], nearest[second], label)
+    size = np.ones(len(rows)) if series.linear else _sizes(series, chosen_norms)
+    return Pairs(
+        rho, _normalised(size[first] * size[second]), edges, nearest[first], nearest[second], _label(series, label)
+    )
+
+
+def is_steep(series: RadialSeries) -> bool:
+    """Whether the kernel grows so fast over the range that a few rows at its end are all that counts.
+
+    Errors are then predicted of the kernel over its size, K(x, y) / sqrt(K(x, x) K(y, y)).
+    """
+    if series.logs is None:
+        return False
+    below, end = series.growth(np.array([max(series.low, _STEP * series.high), series.high]))
+    return bool(end > _STEEP * below)
+
+
+def _label(series: RadialSeries, label: str) -> str:
+    return f"{label}, the kernel over its size sqrt(K(x, x) K(y, y))" if is_steep(series) else label
+
+
+def _sizes(series: RadialSeries, norms: DoubleArray) -> DoubleArray:
+    """g(s)^2 relative to the largest: what a row adds to the square of the kernel."""
+    if is_steep(series):
+        return np.ones_like(norms)
+    scale = series.growth(norms)
+    largest = float(scale.max())
+    sizes: DoubleArray = (scale / largest) ** 2 if largest > 0.0 else scale
+    return sizes
 
 
 def _normalised(weight: DoubleArray) -> DoubleArray:

@@ -4,9 +4,10 @@
     K(x, y) = g(|x|) g(|y|) sum_k C_k(|x|, |y|) rho^k,       C_k positive semidefinite, all C_k(s, s) >= 0
 
 for the NNGP or NTK of any depth (w_std = 1, b_std = 0). A homogeneous activation has constant C_k and
-g(s) = (s / s_0)^(p^depth); without tables over the norms C_k is known at the compiled norm alone. Otherwise C_k
-is held at Chebyshev nodes in log s of the declared range. Part of every generated package, copied verbatim; it
-needs NumPy alone.
+g(s) = (s / s_0)^(p^depth); without tables over the norms C_k is known at the compiled norm alone. Otherwise g(s)^2
+is the kernel at rho = 1 and two norms s, and C_k is held at Chebyshev nodes in log s of the declared range, as log g
+is: however fast the kernel grows, the C_k add up to 1 at equal norms. Part of every generated package, copied
+verbatim; it needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from ._norms import NormTables, hermite_rows, moments
 
 #: What the rest of a declared norm range may be missed by, relatively: rounding of a row scaled to its end.
 _RANGE_SLACK = 1e-6
-#: Nodes over a range of norms, and the last degree held there.
-_NODES, _LAST_DEGREE = 16, 64
-#: What the kernel may be missed by between the nodes, relatively.
-_UNRESOLVED = 1e-2
+#: Nodes over a range of norms, the first number of them that resolves it, and the last degree held there.
+_NODES, _LAST_DEGREE = (16, 24, 36), 64
+#: What the coefficients may be missed by between the nodes, in all, of a kernel of size 1; with the last number of
+#: nodes; and log g.
+_WELL_RESOLVED, _UNRESOLVED, _GROWTH_ERROR = 1e-4, 1e-2, 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,9 @@ class RadialSeries:
     linear: bool = False
     #: how much each node counts when factors are fitted; None: all the same
     measure: DoubleArray | None = None
+    #: over a range g(s) = s^order exp(the interpolant of `logs` (J,)); None: g = 1
+    order: float = 0.0
+    logs: DoubleArray | None = None
 
     @property
     def degree(self) -> int:
@@ -87,29 +92,56 @@ class RadialSeries:
         weights: DoubleArray = rows / rows.sum(axis=1, keepdims=True)
         return weights
 
-    def scales(self, name: str, norms: DoubleArray, dtype: np.dtype[Any]) -> DoubleArray:
-        """g of each row's norm.
+    def scales(self, name: str, norms: DoubleArray, dtype: np.dtype[Any], first: int = 0) -> DoubleArray:
+        """g of each row's norm; `first`: the number of the first row.
 
         Raises:
             ValueError: naming `name`, for a norm that the series does not hold for, or a zero row where the kernel
                 depends on sigma(0).
         """
+        self.require(name, norms, first)
+        return self._require_finite(name, self.growth(norms), dtype, first)
+
+    def require(self, name: str, norms: DoubleArray, first: int = 0) -> None:
+        """Refuse norms that the series does not hold for.
+
+        Raises:
+            ValueError: as `scales`, which also refuses what overflows.
+        """
         if self.power is None:
-            self._require_range(name, norms)
-            return np.ones_like(norms)
-        if not self.zero_rows and not bool(norms.all()):
+            self._require_range(name, norms, first)
+        elif not self.zero_rows and not bool(norms.all()):
             raise ValueError(
-                f"{name}: row {int(norms.argmin())} is zero, where {self.name} depends on sigma(0), which was not "
-                "compiled; drop zero rows"
+                f"{name}: row {first + int(norms.argmin())} is zero, where {self.name} depends on sigma(0), which was "
+                "not compiled; drop zero rows"
             )
+
+    def overflows(self, dtype: np.dtype[Any]) -> bool:
+        """Whether some norm of the range may make the kernel overflow: g at many norms, with a factor to spare."""
+        points = np.linspace(math.log(self.low + self.shift), math.log(self.high + self.shift), 512)
+        largest = 4.0 * float(self.growth(np.exp(points) - self.shift).max())
+        return not largest * math.sqrt(float(self.at_one.max())) < math.sqrt(float(np.finfo(dtype).max))
+
+    def growth(self, norms: DoubleArray) -> DoubleArray:
+        """g of each norm (n,), in the range."""
         with np.errstate(all="ignore"):
-            scales: DoubleArray = (norms / self.norms[0]) ** self.power
-        if not float(scales.max()) * math.sqrt(float(self.at_one[0])) < math.sqrt(float(np.finfo(dtype).max)):
-            advice = "pass float64 or scale the rows down" if dtype == np.float32 else "scale the rows down"
-            raise ValueError(f"{name}: row {int(scales.argmax())} makes the kernel overflow {dtype}; {advice}")
+            if self.power is not None:
+                scales: DoubleArray = (norms / self.norms[0]) ** self.power
+            elif self.logs is None:
+                scales = np.ones_like(norms)
+            else:
+                scales = np.exp(self.weights(norms) @ self.logs)
+                if self.order:
+                    scales *= np.clip(norms, self.low, self.high) ** self.order
         return scales
 
-    def _require_range(self, name: str, norms: DoubleArray) -> None:
+    def _require_finite(self, name: str, scales: DoubleArray, dtype: np.dtype[Any], first: int) -> DoubleArray:
+        if not float(scales.max()) * math.sqrt(float(self.at_one.max())) < math.sqrt(float(np.finfo(dtype).max)):
+            advice = "pass float64 or scale the rows down" if dtype == np.float32 else "scale the rows down"
+            raise ValueError(f"{name}: row {first + int(scales.argmax())} makes the kernel overflow {dtype}; {advice}")
+        return scales
+
+    def _require_range(self, name: str, norms: DoubleArray, first: int) -> None:
         low, high = self.low * (1.0 - _RANGE_SLACK), self.high * (1.0 + _RANGE_SLACK)
         outside = (norms < low) | (norms > high)
         if not bool(outside.any()):
@@ -117,8 +149,8 @@ class RadialSeries:
         row = int(np.flatnonzero(outside)[0])
         held = f"norm {self.low!r} alone" if self.low == self.high else f"norms from {self.low!r} to {self.high!r}"
         raise ValueError(
-            f"{name}: row {row} has norm {float(norms[row])!r}, but these features of {self.name} hold at {held}; "
-            f"scale the rows, or recompile with a range that has it, such as --norms "
+            f"{name}: row {first + row} has norm {float(norms[row])!r}, but these features of {self.name} hold at "
+            f"{held}; scale the rows, or recompile with a range that has it, such as --norms "
             f"{min(self.low, float(norms[row])) or 1e-3:.4g},{max(self.high, float(norms[row])):.4g}"
         )
 
@@ -187,25 +219,41 @@ def _reach(norms: NormTables, reach: tuple[float, float] | None) -> tuple[float,
 def _over_norms(
     tables: KernelTables, norms: NormTables, kernel: NetworkKernel, depth: int, reach: tuple[float, float]
 ) -> RadialSeries:
-    """The series at Chebyshev nodes over the norms of the inputs."""
-    low, high = reach
-    degree = min(len(norms.hermite) - 1, _LAST_DEGREE)
-    nodes, compiled = _nodes(low, high, norms.shift), math.sqrt(tables.variance)
-    rows, slopes, scale = [], [], nodes
-    for layer in range(depth):
-        if layer:
-            _require_layer(tables.name, norms, scale)
-        squared, slope = moments(norms, scale)
-        reached = np.sqrt(squared)
-        part = hermite_rows(norms, scale, degree) / np.where(reached > 0.0, reached, 1.0)[:, None]
-        rows.append(part[:, None, :] * part[None, :, :])
-        if slope is not None:
-            slopes.append(slope * scale**2 / np.where(squared > 0.0, squared, 1.0))
-        scale = reached
-    unit = network_coefficients(rows, kernel, degree)
-    at_one = scale**2 * network_at_one(slopes if kernel == "ntk" else [np.zeros_like(scale)], kernel)
-    held = unit * scale[:, None, None] * scale[None, :, None]
-    series = RadialSeries(
+    """The series at Chebyshev nodes over the norms of the inputs, as many as it takes.
+
+    Raises:
+        ValueError: naming norms, where the kernel varies too fast for the most nodes there are.
+    """
+    for count in _NODES:
+        series = _at_nodes(tables, norms, kernel, depth, reach, count)
+        place, missed = _missed(series, norms)
+        if missed <= _WELL_RESOLVED:
+            return series
+    if missed <= _UNRESOLVED:
+        return series
+    compiled = math.sqrt(tables.variance)
+    raise ValueError(
+        f"norms: {series.name} varies too fast from norm {series.low!r} to {series.high!r} for features that serve "
+        f"them all (wrong at norm {place:.3g}); give Sketch the range of the rows, such as "
+        f"norms=({compiled / 2:.3g}, {compiled * 2:.3g}), or recompile with a narrower one by --norms"
+    )
+
+
+def _at_nodes(
+    tables: KernelTables,
+    norms: NormTables,
+    kernel: NetworkKernel,
+    depth: int,
+    reach: tuple[float, float],
+    count: int,
+) -> RadialSeries:
+    (low, high), compiled = reach, math.sqrt(tables.variance)
+    nodes = _nodes(low, high, norms.shift, count)
+    rows, size, logs = _layers(tables.name, norms, kernel, depth, nodes)
+    unit = network_coefficients([part[:, None, :] * part[None, :, :] for part in rows], kernel, rows[0].shape[-1] - 1)
+    held, ones = unit / (size[:, None] * size[None, :])[:, :, None], np.ones(count)
+    order = float(norms.moment.power**depth)
+    return RadialSeries(
         name=tables.name,
         kernel=kernel,
         depth=depth,
@@ -213,45 +261,52 @@ def _over_norms(
         power=None,
         low=low,
         high=high,
-        coefficients=completed(held, at_one, _odd_share(tables)),
-        at_one=at_one,
+        coefficients=completed(held, ones, _odd_share(tables)),
+        at_one=ones,
         zero_rows=True,
         shift=norms.shift,
         landmark=compiled if reach == norms.norms and low <= compiled <= high else None,
+        order=order,
+        logs=logs - order * np.log(nodes),
     )
-    _require_resolved(series, norms, compiled)
-    return series
 
 
-def _require_resolved(series: RadialSeries, norms: NormTables, compiled: float) -> None:
-    """Refuse a range over which the kernel varies too fast for the nodes: its size between them is compared.
-
-    Raises:
-        ValueError: naming norms.
-    """
-    between = np.sqrt(series.norms[1:] * series.norms[:-1])
-    scale, slopes = between, []
-    for _ in range(series.depth):
+def _layers(
+    name: str, norms: NormTables, kernel: NetworkKernel, depth: int, scale: DoubleArray
+) -> tuple[list[DoubleArray], DoubleArray, DoubleArray]:
+    """At norms (J,): each layer's a_k / R (J, degree + 1), the root of the normalised kernel at rho = 1, and log g."""
+    degree = min(len(norms.hermite) - 1, _LAST_DEGREE)
+    rows, slopes = [], []
+    for layer in range(depth):
+        if layer:
+            _require_layer(name, norms, scale)
         squared, slope = moments(norms, scale)
+        reached = np.sqrt(squared)
+        rows.append(hermite_rows(norms, scale, degree) / np.where(reached > 0.0, reached, 1.0)[:, None])
         if slope is not None:
             slopes.append(slope * scale**2 / np.where(squared > 0.0, squared, 1.0))
-        scale = np.sqrt(squared)
-    exact = scale**2 * network_at_one(slopes if series.kernel == "ntk" else [np.zeros_like(scale)], series.kernel)
-    weights = series.weights(between)
-    found = np.einsum("ni,nj,ijk->n", weights, weights, series.coefficients)
-    wrong = np.abs(found - exact) > _UNRESOLVED * exact
-    if bool(wrong.any()):
-        worst = float(between[wrong][0])
-        raise ValueError(
-            f"norms: {series.name} grows too fast from norm {series.low!r} to {series.high!r} for features that serve "
-            f"them all (wrong at norm {worst:.3g}); give Sketch the range of the rows, such as "
-            f"norms=({compiled / 2:.3g}, {compiled * 2:.3g}), or recompile with a narrower one by --norms"
-        )
+        scale = reached
+    size = np.sqrt(network_at_one(slopes if kernel == "ntk" else [np.zeros_like(scale)], kernel))
+    return rows, size, np.log(np.maximum(scale * size, 1e-300))
 
 
-def _nodes(low: float, high: float, shift: float) -> DoubleArray:
+def _missed(series: RadialSeries, norms: NormTables) -> tuple[float, float]:
+    """(a norm, by how much the held coefficients or log g are wrong there), the worst of those between the nodes."""
+    middle = np.sqrt((series.norms[1:] + series.shift) * (series.norms[:-1] + series.shift)) - series.shift
+    rows, size, logs = _layers(series.name, norms, series.kernel, series.depth, middle)
+    exact = network_coefficients([part**2 for part in rows], series.kernel, rows[0].shape[-1] - 1) / size[:, None] ** 2
+    weights = series.weights(middle)
+    found = np.einsum("ni,nj,ijk->nk", weights, weights, series.coefficients, optimize=True)
+    wrong = np.abs(found[:, : exact.shape[-1]] - exact).sum(axis=1)
+    grown = np.abs(np.log(series.growth(middle)) - logs) * (_WELL_RESOLVED / _GROWTH_ERROR)
+    worst = np.maximum(wrong, grown)
+    place = int(worst.argmax())
+    return float(middle[place]), float(worst[place])
+
+
+def _nodes(low: float, high: float, shift: float, count: int) -> DoubleArray:
     """Chebyshev points of the first kind in log(s + shift), ascending."""
-    angle = (2.0 * np.arange(_NODES) + 1.0) * math.pi / (2.0 * _NODES)
+    angle = (2.0 * np.arange(count) + 1.0) * math.pi / (2.0 * count)
     left, right = math.log(low + shift), math.log(high + shift)
     points: DoubleArray = np.exp((left + right) / 2 - (right - left) / 2 * np.cos(angle)) - shift
     return np.clip(points, low, high)

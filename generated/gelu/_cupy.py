@@ -4,8 +4,8 @@
 Everything is launched on the current stream. The host waits once in a call: `nngp` and `ntk` for the rows'
 norms, on which every refusal depends, before the product and the kernel are launched; the elementwise
 functions for one flag, after their only kernel. What is refused is refused by the code that refuses it for
-NumPy arrays. Rows that only tables of norms serve, features, and what `--depth` adds are computed on the host and
-moved.
+NumPy arrays. Rows that only tables of norms serve are computed on the host and moved. `features` and `Sketch` are in
+`_device_sketch.py`.
 `_kernels.cu`, which CuPy compiles at first use and keeps, holds the kernels.
 
 Part of generated packages with the cupy backend, copied verbatim; it needs NumPy and CuPy.
@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import cupy
 import numpy as np
 
+from ._device import SINGLE, THREADS, as_floats, blocks, contiguous, kernel
+from ._device_rows import as_device_rows
 from ._dispatch import on_device
-from ._evaluation import ThetaTable, derivative, fits
-from ._forms import CLOSED, NORMS
-from ._inputs import DoubleArray, as_depth, as_scale, float_type, require_rows
+from ._evaluation import DualTables, ThetaTable, derivative, fits
+from ._forms import CLOSED, NETWORK, NORMS
+from ._inputs import DoubleArray, as_depth, as_scale, require_rows
 from ._layers import Network, RowPath, diagonal, row_path, unit_factors
 from ._plans import RowNorms, choose_source
 from ._sources import ClosedSource, CompiledSource, Source
@@ -34,45 +35,10 @@ from ._tables import TABLES
 #: As in `_kernels.cu`: threads that share a row, a tile's side, the threads that share a tile.
 _LANES, _TILE, _TILE_THREADS = 64, 64, 256
 
-#: Threads a block and blocks at most of the elementwise kernels, which stride over their entries.
-_THREADS, _BLOCKS = 256, 8192
-
-_SINGLE = np.dtype(np.float32)
-
-
-def _kernel(name: str, *options: str) -> Any:
-    """A kernel of `_kernels.cu` on the current device."""
-    return _loaded(int(cupy.cuda.runtime.getDevice()), name, options)
-
-
-@cache
-def _loaded(device: int, name: str, options: tuple[str, ...]) -> Any:
-    """CuPy binds a kernel to the device that is current when it is made: `device`."""
-    source = Path(__file__).with_name("_kernels.cu").read_text(encoding="utf-8")
-    return cupy.RawModule(code=source, options=options).get_function(name)
-
 
 def _kernel_of(name: str, dtype: np.dtype[Any]) -> Any:
     """One that may hold a closed form, whose rounding a contraction of a * b + c would change."""
-    return _kernel(name, "--fmad=false", f"-DSINGLE={int(dtype == _SINGLE)}")
-
-
-def _as_floats(name: str, value: Any) -> Any:
-    """`value` as a contiguous float32 or float64 CuPy array; a number becomes one.
-
-    Raises:
-        ValueError: naming `name`, for complex data, and for arrays that are on the host.
-    """
-    if not on_device(value):
-        if np.ndim(value):
-            raise ValueError(f"{name}: expected a CuPy array beside the CuPy arrays, got {type(value).__name__}")
-        value = cupy.asarray(value)
-    return _contiguous(value.astype(float_type(name, value.dtype), copy=False))
-
-
-def _contiguous(array: Any) -> Any:
-    """In C order, in its own shape: a scalar's too."""
-    return cupy.ascontiguousarray(array).reshape(array.shape)
+    return kernel("_kernels.cu", name, "--fmad=false", f"-DSINGLE={int(dtype == SINGLE)}")
 
 
 def _host(name: str, *arguments: Any, **options: Any) -> Any:
@@ -81,60 +47,54 @@ def _host(name: str, *arguments: Any, **options: Any) -> Any:
     return function(*(cupy.asnumpy(value) if on_device(value) else value for value in arguments), **options)
 
 
-def _blocks(entries: int) -> int:
-    return max(1, min(_BLOCKS, -(-entries // _THREADS)))
-
-
-def _values(name: str, which: int, rho: Any) -> Any:
-    """One of the four functions of rho; `which` as in `_kernels.cu`."""
-    checked = _as_floats("rho", rho)
-    dual = derivative(TABLES) if which % 2 else TABLES.kappa
+def _values(name: str, which: int, dual: DualTables, rho: Any, **options: Any) -> Any:
+    """One of the functions of rho by its tables; `which` as in `_kernels.cu`."""
+    checked = as_floats("rho", rho)
     if not fits(dual, checked.dtype):
-        return cupy.asarray(_host(name, rho))
+        return cupy.asarray(_host(name, rho, **options))
     out, bad = cupy.empty_like(checked), cupy.zeros(1, np.int32)
     if checked.size:
         arguments = (checked, out, np.uint64(checked.size), np.int32(which), bad)
-        _kernel_of("values", checked.dtype)((_blocks(checked.size),), (_THREADS,), arguments)
+        _kernel_of("values", checked.dtype)((blocks(checked.size),), (THREADS,), arguments)
         if int(bad.get()[0]):
-            return cupy.asarray(_host(name, rho))
+            return cupy.asarray(_host(name, rho, **options))
     return out
 
 
 def kappa(rho: Any) -> Any:
     """`kappa` of the package for a CuPy array."""
-    return _values("kappa", 0, rho)
+    return _values("kappa", 0, TABLES.kappa, rho)
 
 
 def kappa_dot(rho: Any) -> Any:
     """`kappa_dot` of the package for a CuPy array."""
-    return _values("kappa_dot", 1, rho)
+    return _values("kappa_dot", 1, derivative(TABLES), rho)
 
 
 def kappa_series(rho: Any) -> Any:
     """`kappa_series` of the package for a CuPy array."""
-    return _values("kappa_series", 2, rho)
+    return _values("kappa_series", 2, TABLES.kappa, rho)
 
 
 def kappa_dot_series(rho: Any) -> Any:
     """`kappa_dot_series` of the package for a CuPy array."""
-    return _values("kappa_dot_series", 3, rho)
+    return _values("kappa_dot_series", 3, derivative(TABLES), rho)
 
 
 def _duals(name: str, slope: bool, q11: Any, q12: Any, q22: Any) -> Any:
     """T or Tdot, computed in float64 and returned in the dtype of the arguments."""
-    arrays = [_as_floats(*pair) for pair in (("q11", q11), ("q12", q12), ("q22", q22))]
+    arrays = [as_floats(*pair) for pair in (("q11", q11), ("q12", q12), ("q22", q22))]
     dtype = np.result_type(*(array.dtype for array in arrays))
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
     except ValueError:
         return _host(name, q11, q12, q22)
-    wide = [_contiguous(cupy.broadcast_to(array.astype(np.float64), shape)) for array in arrays]
+    wide = [contiguous(cupy.broadcast_to(array.astype(np.float64), shape)) for array in arrays]
     out, bad = cupy.empty(shape, np.float64), cupy.zeros(1, np.int32)
     limits = np.finfo(dtype)
     if out.size:
         numbers = (np.uint64(out.size), np.int32(slope), np.float64(limits.eps), np.float64(limits.max))
-        kernel = _kernel_of("duals", np.dtype(np.float64))
-        kernel((_blocks(out.size),), (_THREADS,), (*wide, out, *numbers, bad))
+        _kernel_of("duals", np.dtype(np.float64))((blocks(out.size),), (THREADS,), (*wide, out, *numbers, bad))
         if int(bad.get()[0]):
             return cupy.asarray(_host(name, q11, q12, q22))
     return out.astype(dtype, copy=False)
@@ -180,7 +140,7 @@ def ntk(
 
 
 def _as_rows(name: str, value: Any) -> Any:
-    rows = _as_floats(name, value)
+    rows = as_floats(name, value)
     require_rows(name, rows.shape)
     return rows
 
@@ -275,7 +235,7 @@ class Plan:
         """From the correlations to the kernel, in place."""
         rows, columns = matrix.shape
         down, across = -(-rows // _TILE), -(-columns // _TILE)
-        blocks = across * (across + 1) // 2 if self.symmetric else down * across
+        tiles = across * (across + 1) // 2 if self.symmetric else down * across
         bias = self.network.bias
         arguments = (
             matrix,
@@ -295,14 +255,14 @@ class Plan:
             np.float64(bias**2),
         )
         switches = {
-            "SINGLE": matrix.dtype == _SINGLE,
+            "SINGLE": matrix.dtype == SINGLE,
             "TANGENT": self.network.tangent,
             "DEEP": self.network.depth > 1,
         }
         options = [f"-D{name}={int(value)}" for name, value in switches.items()]
         if self.form.closed:
             options = ["--fmad=false", *options, "-DCLOSED=1"]
-        _kernel("pairs", *options)((blocks,), (_TILE_THREADS,), arguments)
+        kernel("_kernels.cu", "pairs", *options)((tiles,), (_TILE_THREADS,), arguments)
 
 
 def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, Any, Any]) -> Plan | None:
@@ -395,19 +355,45 @@ def _require_result(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
         raise ValueError(f"out: expected an array of {dtype} of shape {shape}, got {out.dtype} of shape {out.shape}")
 
 
-def features(x: Any, **options: Any) -> Any:
-    """`features` of the package for a CuPy array: computed on the host, from the same seeds."""
-    return cupy.asarray(_host("features", x, **options))
+def features(
+    x: Any,
+    *,
+    kernel: str = "ntk",
+    depth: SupportsIndex = 1,
+    features: SupportsIndex = 4096,
+    seed: SupportsIndex = 0,
+    sketch: str = "auto",
+) -> Any:
+    """`features` of the package for a CuPy array or a CSR matrix of CuPy's: the same draws, applied on the device."""
+    rows = as_device_rows("x", x)
+    settings: tuple[Any, ...] = (rows.shape[1], kernel, depth, features, seed, sketch)
+    try:
+        fitted = _fitted(*settings)
+    except TypeError:  # an argument without a hash, which is refused by its name
+        fitted = _fitted.__wrapped__(*settings)
+    return fitted.transform(rows)
 
 
-def network_kappa(rho: Any, **options: Any) -> Any:
-    """`network_kappa` of a package compiled with a depth, for a CuPy array: computed on the host."""
-    return cupy.asarray(_host("network_kappa", rho, **options))
+@lru_cache(maxsize=8, typed=True)
+def _fitted(
+    columns: int, kernel: str, depth: SupportsIndex, features: SupportsIndex, seed: SupportsIndex, sketch: str
+) -> Any:
+    """The sketches of the last few settings: a plan takes far longer than the device does, and their tables stay."""
+    made = importlib.import_module(__package__).Sketch
+    # the plan looks at the number of columns alone
+    return made(kernel=kernel, depth=depth, features=features, seed=seed, sketch=sketch).fit(np.ones((1, columns)))
 
 
-def network_series(rho: Any, **options: Any) -> Any:
-    """`network_series` of a package compiled with a depth, for a CuPy array: computed on the host."""
-    return cupy.asarray(_host("network_series", rho, **options))
+def network_kappa(rho: Any, *, kernel: str = "ntk") -> Any:
+    """`network_kappa` of a package compiled with a depth, for a CuPy array."""
+    assert NETWORK is not None
+    return _values("network_kappa", 4 + (kernel == "ntk"), NETWORK(kernel), rho, kernel=kernel)
+
+
+def network_series(rho: Any, *, kernel: str = "ntk") -> Any:
+    """`network_series` of a package compiled with a depth, for a CuPy array."""
+    assert NETWORK is not None
+    return _values("network_series", 6 + (kernel == "ntk"), NETWORK(kernel), rho, kernel=kernel)
 
 
 __all__ = [

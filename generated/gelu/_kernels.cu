@@ -62,6 +62,7 @@ typedef unsigned long long size_type;
 #define KAPPA_THETA 0
 #define SLOPE_THETA 0
 #define DROP_THETA 0
+#define NETWORKS 0
 
 #if SINGLE
 /* kappa. */
@@ -1277,15 +1278,13 @@ pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ momen
 
 #define LANES 64
 
-/* norms[i] = the Euclidean norm of row i, without overflow or underflow inside; NaN where an entry is not finite. */
-KERNEL row_norms(const REAL* __restrict__ x, int n, int d, double* __restrict__ norms) {
-    __shared__ double part[LANES];
-    __shared__ double peak;
-    const size_type start = (size_type)blockIdx.x * (size_type)d;
+/* The Euclidean norm of d entries into *norm, without overflow or underflow inside; NaN where one is not finite. For
+   all threads of a block together; `part` (LANES) and `peak` are shared. */
+INLINE void row_norm(const REAL* __restrict__ entries, int d, double* part, double* peak, double* norm) {
     EACH_THREAD {
         double largest = 0.0;
         for (int k = (int)threadIdx.x; k < d; k += LANES) {
-            const double size = fabs((double)x[start + k]);
+            const double size = fabs((double)entries[k]);
             largest = size > largest ? size : largest;
         }
         part[threadIdx.x] = largest;
@@ -1297,15 +1296,15 @@ KERNEL row_norms(const REAL* __restrict__ x, int n, int d, double* __restrict__ 
             for (int k = 0; k < LANES; ++k) {
                 largest = part[k] > largest ? part[k] : largest;
             }
-            peak = largest;
+            *peak = largest;
         }
     }
     __syncthreads();
     EACH_THREAD {
-        const double scale = peak == 0.0 || (peak > 1e-140 && peak < 1e140) ? 1.0 : peak;
+        const double scale = *peak == 0.0 || (*peak > 1e-140 && *peak < 1e140) ? 1.0 : *peak;
         double sum = 0.0;
         for (int k = (int)threadIdx.x; k < d; k += LANES) {
-            const double value = (double)x[start + k] / scale;
+            const double value = (double)entries[k] / scale;
             sum += value * value;
         }
         part[threadIdx.x] = sum;
@@ -1313,15 +1312,22 @@ KERNEL row_norms(const REAL* __restrict__ x, int n, int d, double* __restrict__ 
     __syncthreads();
     EACH_THREAD {
         if (threadIdx.x == 0) {
-            const double scale = peak == 0.0 || (peak > 1e-140 && peak < 1e140) ? 1.0 : peak;
+            const double scale = *peak == 0.0 || (*peak > 1e-140 && *peak < 1e140) ? 1.0 : *peak;
             double sum = 0.0;
             for (int k = 0; k < LANES; ++k) {
                 sum += part[k];
             }
             /* the sum is NaN where an entry is, and where one is infinite: then the scale is too */
-            norms[blockIdx.x] = scale * sqrt(sum);
+            *norm = scale * sqrt(sum);
         }
     }
+}
+
+/* norms[i] = the norm of row i. */
+KERNEL row_norms(const REAL* __restrict__ x, int n, int d, double* __restrict__ norms) {
+    __shared__ double part[LANES];
+    __shared__ double peak;
+    row_norm(x + (size_type)blockIdx.x * (size_type)d, d, part, &peak, norms + blockIdx.x);
 }
 
 /* unit (n, d + biased) = rows / peak * factor, the last column `tail`; columns of `paths`: peak, factor, tail, ... */
@@ -1349,7 +1355,8 @@ KERNEL unit_rows(const REAL* __restrict__ x, int n, int d, int biased, const dou
 #define CORRELATION_LIMIT ((REAL)(1.0 + 4 * 2.220446049250313e-16))
 #endif
 
-/* which: 0 kappa, 1 kappa_dot, by the best evaluation; 2, 3 the same by the truncated power series. */
+/* which: 0 kappa, 1 kappa_dot, by the best evaluation; 2, 3 the same by the truncated power series; 4 to 7 likewise
+   the NNGP and NTK of a network of several layers. */
 INLINE REAL value_of(REAL rho, int which) {
     const REAL theta = ACOS(rho);
     if (which == 0) {
@@ -1358,6 +1365,22 @@ INLINE REAL value_of(REAL rho, int which) {
     if (which == 2) {
         return kappa_series_at(rho);
     }
+#if NETWORKS
+    if (which == 4) {
+        return rho == (REAL)1 ? (REAL)NNGP_AT_ONE : rho == (REAL)-1 ? (REAL)NNGP_AT_MINUS_ONE : nngp_at(rho, theta);
+    }
+    if (which == 6) {
+        return nngp_series_at(rho);
+    }
+#endif
+#if NETWORKS > 1
+    if (which == 5) {
+        return rho == (REAL)1 ? (REAL)NTK_AT_ONE : rho == (REAL)-1 ? (REAL)NTK_AT_MINUS_ONE : ntk_at(rho, theta);
+    }
+    if (which == 7) {
+        return ntk_series_at(rho);
+    }
+#endif
 #if HAS_SLOPE
     if (which == 1) {
         return rho == (REAL)1    ? (REAL)SLOPE_AT_ONE

@@ -20,8 +20,9 @@ Variance of one direction's contribution at correlation rho, with A_f = E[f(<w,x
 Orthogonal directions (the default) have less. With norms, sqrt(B_l) becomes a function u_l(s) of the row's norm,
 the leading one of `radial_factors`.
 
-Directions: independent; rows of Haar orthogonal matrices (d <= 128); or rows of H D1 H D2 with Hadamard's H and random
-signs in the next power of two (beyond), whose moments of degree 4 differ from the sphere's by 4 / d relatively.
+Directions: independent; rows of Haar orthogonal matrices (d <= 128); or rows of H D_b H D with Hadamard's H, random
+signs D and others D_b for each block, in the next power of two (beyond), whose moments of degree 4 differ from the
+sphere's by 4 / d relatively.
 
 Papers: Simon, Anand, DeWeese (2022), "Reverse engineering the neural tangent kernel", Theorem 3.1 (one layer whose
 random features have a given kernel); Han, Zandieh, Avron (2022), "Random Gegenbauer features for scalable kernel
@@ -125,7 +126,12 @@ class ZonalCurves:
         scaled = nodes * math.sqrt(dimension)
         self._clipped = orthonormal_values(top, dimension, np.clip(scaled, -CLIP, CLIP))
         self._projector = orthonormal_values(self._reach, dimension, scaled) * weights
-        self._polynomials = zonal_values(self._reach, dimension, rho)
+        # many pairs share a correlation or their two norms: what depends on one of these is computed once
+        correlations, self._place = np.unique(rho, return_inverse=True)
+        self._polynomials = zonal_values(self._reach, dimension, correlations)
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        norms, self._which = np.unique(low * len(factors) + high, return_inverse=True)
+        self._met = np.divmod(norms, len(factors))
         self._pairs = (first, second)
 
     def at(self, exact: int, top: int) -> tuple[DoubleArray, DoubleArray]:
@@ -144,7 +150,7 @@ class ZonalCurves:
         first, second = self._pairs
         return np.array(
             [
-                np.einsum("pr,pr->p", part[first], part[second]) * self._polynomials[degree]
+                np.einsum("pr,pr->p", part[first], part[second]) * self._polynomials[degree, self._place]
                 for degree, part in enumerate(factors)
             ]
         )
@@ -152,13 +158,13 @@ class ZonalCurves:
     def _kernel(self, function: DoubleArray) -> DoubleArray:
         """A_f at each pair; f (norms, grid)."""
         parts = function @ self._projector.T
-        first, second = self._pairs
-        result: DoubleArray = np.einsum("pl,pl,lp->p", parts[first], parts[second], self._polynomials)
+        first, second = self._met
+        result: DoubleArray = ((parts[first] * parts[second]) @ self._polynomials)[self._which, self._place]
         return result
 
 
 @dataclass(frozen=True, slots=True)
-class _Channel:
+class Channel:
     """Coefficients (J, terms) of one part as a polynomial in z^2, times z if `odd`.
 
     Powers of z^2 for Horner's rule (`powers`), or of T_j(2 z^2 / limit^2 - 1) for Clenshaw's, |z| <= limit.
@@ -169,12 +175,12 @@ class _Channel:
     powers: bool
 
 
-def _limit(dimension: int) -> float:
+def clip_limit(dimension: int) -> float:
     """|z| is clipped at 4; in fewer than 16 dimensions sqrt(d) is as far as it goes."""
     return min(CLIP, math.sqrt(dimension))
 
 
-def _channels(design: ZonalDesign, factors: DoubleArray, dtype: np.dtype[Any]) -> tuple[_Channel, ...]:
+def _channels(design: ZonalDesign, factors: DoubleArray, dtype: np.dtype[Any]) -> tuple[Channel, ...]:
     """The even and odd part, without those that are zero; factors (degrees, J)."""
     weighted = factors[: design.top + 1] * signs(design.top)[:, None]
     weighted[: design.exact + 1] = 0.0
@@ -191,7 +197,7 @@ def _channels(design: ZonalDesign, factors: DoubleArray, dtype: np.dtype[Any]) -
         growth = np.abs(powers) @ np.abs(z[None, :]) ** (2 * np.arange(powers.shape[1])[:, None] + int(odd))
         size = math.sqrt(float(np.max(growth**2 @ weights / np.maximum(np.sum(part**2, axis=0), 1e-300))))
         plain = size * float(np.finfo(dtype).eps) < _HORNER_ERROR
-        channels.append(_Channel(powers if plain else _chebyshev(part, odd, design.dimension), odd, plain))
+        channels.append(Channel(powers if plain else _chebyshev(part, odd, design.dimension), odd, plain))
     return tuple(channels)
 
 
@@ -199,7 +205,7 @@ def _chebyshev(part: DoubleArray, odd: bool, dimension: int) -> DoubleArray:
     """The same part (degrees of one parity, J) in Chebyshev polynomials, from its values at their zeros."""
     count = len(part)
     angle = (2.0 * np.arange(count) + 1.0) * math.pi / (2 * count)
-    z = _limit(dimension) * np.sqrt((1.0 + np.cos(angle)) / 2.0)
+    z = clip_limit(dimension) * np.sqrt((1.0 + np.cos(angle)) / 2.0)
     values = orthonormal_values(2 * count - 1, dimension, z)[int(odd) :: 2]
     function = part.T @ (values / z if odd else values)
     basis = np.cos(np.arange(count)[:, None] * angle[None, :]) * (2.0 / count)
@@ -222,30 +228,31 @@ class ZonalMap:
         dtype: np.dtype[Any],
     ) -> None:
         self.design, self.features, self.dtype = design, features, dtype
-        self._exact = [(HarmonicBlock(degree, columns), factors[degree]) for degree in range(design.exact + 1)]
+        self.exact = [(HarmonicBlock(degree, columns), factors[degree]) for degree in range(design.exact + 1)]
         leading = np.array([part[0] for part in factors[: design.top + 1]])
-        self._channels = _channels(design, leading, dtype)
+        self.channels = _channels(design, leading, dtype)
         spare = features - design.exact_columns(columns, factors)
-        self.directions = spare // len(self._channels) if self._channels else 0
+        self.directions = spare // len(self.channels) if self.channels else 0
         leading[: design.exact + 1] = 0.0
-        self._leading = leading
-        self._normalise = normalise
+        self.leading = leading
+        self.normalise = normalise
         self._local = threading.local()
         self._draw(seed)
 
     def _draw(self, seed: int) -> None:
         """Directions times sqrt(dimension), so that z has variance 1; made by NumPy in float64 on the host."""
         count, dimension = self.directions, self.design.dimension
-        self._flips: FloatArray | None = None
-        self._weights: list[FloatArray] = []
+        self.flips: FloatArray | None = None
+        self.weights: list[FloatArray] = []
         if not count:
             return
         generator = stream(seed, "zonal directions")
         if self.design.draws == "hadamard":
             blocks = -(-count // dimension)
-            flips = np.where(generator.random((blocks, 2, dimension)) < 0.5, -1.0, 1.0)
-            flips[:, 0] /= math.sqrt(dimension)
-            self._flips = flips.astype(self.dtype)
+            flips = np.where(generator.random((blocks + 1, dimension)) < 0.5, -1.0, 1.0)
+            flips[1:] /= math.sqrt(dimension)
+            # of each block the signs before its second transform and, the same for all, those before the first
+            self.flips = np.stack([flips[1:], np.broadcast_to(flips[0], flips[1:].shape)], axis=1).astype(self.dtype)
             return
         if self.design.draws == "haar":
             blocks = -(-count // dimension)
@@ -256,7 +263,7 @@ class ZonalMap:
             rows = generator.standard_normal((count, dimension))
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         weights = (rows * math.sqrt(dimension)).T.astype(self.dtype)
-        self._weights = [np.ascontiguousarray(weights[:, left : left + COLUMNS]) for left in range(0, count, COLUMNS)]
+        self.weights = [np.ascontiguousarray(weights[:, left : left + COLUMNS]) for left in range(0, count, COLUMNS)]
 
     def transform(self, unit: FloatArray, radial: DoubleArray, scale: DoubleArray, out: FloatArray) -> None:
         """Write the features of unit rows (n, d) into out (n, features).
@@ -264,13 +271,13 @@ class ZonalMap:
         radial (n, J): interpolation weights of each row's norm; scale (n,): its factor g.
         """
         start = 0
-        for block, factors in self._exact:
+        for block, factors in self.exact:
             values = block.values(unit)
             for factor in factors:
                 weight = (radial @ factor * scale).astype(self.dtype)
                 np.multiply(values, weight[:, None], out=out[:, start : start + values.shape[1]])
                 start += values.shape[1]
-        stop = start + self.directions * len(self._channels)
+        stop = start + self.directions * len(self.channels)
         if stop > start:
             self._sketch(unit, radial, out[:, start:stop])
             out[:, start:stop] *= self._factor(radial, scale, out[:, start:stop])[:, None]
@@ -278,30 +285,29 @@ class ZonalMap:
 
     def _factor(self, radial: DoubleArray, scale: DoubleArray, block: FloatArray) -> FloatArray:
         """What each row of the sketched block is multiplied by."""
-        if not self._normalise:
+        if not self.normalise:
             factor: FloatArray = (scale / math.sqrt(self.directions)).astype(self.dtype)
             return factor
-        kept = np.sqrt(np.sum((radial @ self._leading.T) ** 2, axis=1))
+        kept = np.sqrt(np.sum((radial @ self.leading.T) ** 2, axis=1))
         length = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=self.dtype).astype(np.float64))
         factor = np.divide(kept * scale, length, out=np.zeros(len(scale)), where=length > 0.0).astype(self.dtype)
         return factor
 
     def _sketch(self, unit: FloatArray, radial: DoubleArray, out: FloatArray) -> None:
-        tables = [self._table(channel, radial) for channel in self._channels]
+        tables = [self._table(channel, radial) for channel in self.channels]
         space = self._space(len(unit))
-        if self._flips is None:
-            for left, weights in zip(range(0, self.directions, COLUMNS), self._weights, strict=True):
+        if self.flips is None:
+            for left, weights in zip(range(0, self.directions, COLUMNS), self.weights, strict=True):
                 z = space[0, : len(unit) * weights.shape[1]].reshape(len(unit), -1)
                 np.matmul(unit, weights, out=z)
                 self._evaluate(z, tables, left, out, space)
             return
         dimension = self.design.dimension
-        for block, (second, first) in enumerate(self._flips):
-            turned = np.zeros((len(unit), dimension), self.dtype)
-            np.multiply(unit, first[: unit.shape[1]], out=turned[:, : unit.shape[1]])
-            turned = hadamard_columns(turned)
-            turned *= second
-            turned = hadamard_columns(turned)
+        spread = np.zeros((len(unit), dimension), self.dtype)
+        np.multiply(unit, self.flips[0, 1, : unit.shape[1]], out=spread[:, : unit.shape[1]])
+        spread = hadamard_columns(spread)
+        for block, flips in enumerate(self.flips[:, 0]):
+            turned = hadamard_columns(spread * flips)
             count = min(dimension, self.directions - block * dimension)
             for left in range(0, count, COLUMNS):
                 right = min(left + COLUMNS, count)
@@ -317,7 +323,7 @@ class ZonalMap:
             self._local.space = space
         return space
 
-    def _table(self, channel: _Channel, radial: DoubleArray) -> list[Any]:
+    def _table(self, channel: Channel, radial: DoubleArray) -> list[Any]:
         """The polynomial's coefficients, lowest first: numbers, or columns where the norms of the rows matter."""
         if radial.shape[1] == 1:
             return [self.dtype.type(value) for value in channel.coefficients[0]]
@@ -330,13 +336,13 @@ class ZonalMap:
         square = space[1, : z.size].reshape(z.shape)
         value = space[2, : z.size].reshape(z.shape)
         np.multiply(z, z, out=square)
-        series = not all(channel.powers for channel in self._channels)
+        series = not all(channel.powers for channel in self.channels)
         double = square
         if series:
             double = space[3, : z.size].reshape(z.shape)
-            np.multiply(square, self.dtype.type(4.0 / _limit(self.design.dimension) ** 2), out=double)
+            np.multiply(square, self.dtype.type(4.0 / clip_limit(self.design.dimension) ** 2), out=double)
             double -= self.dtype.type(2.0)
-        for index, (channel, table) in enumerate(zip(self._channels, tables, strict=True)):
+        for index, (channel, table) in enumerate(zip(self.channels, tables, strict=True)):
             begin = index * self.directions + left
             target = out[:, begin : begin + z.shape[1]]
             if channel.powers:

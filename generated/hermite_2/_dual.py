@@ -164,6 +164,31 @@ def _require_range(tables: KernelTables, name: str, variances: DoubleArray, clos
         )
 
 
+def _by_another_road(
+    tables: KernelTables,
+    closed: ClosedDual | None,
+    norms: NormTables | None,
+    name: Literal["dual", "dual_dot"],
+    arguments: tuple[DoubleArray, DoubleArray, DoubleArray],
+    dtype: np.dtype[Any],
+) -> Any | None:
+    """The closed form's value, or that of the tables over the norms; None where those of kappa serve.
+
+    Raises:
+        ValueError: naming the argument: a variance that nothing serves.
+    """
+    first, _, second = arguments
+    if closed is not None:
+        value = _by_closed_form(tables, closed, 0 if name == "dual" else 1, arguments, dtype)
+        return _finish(name, value, dtype)
+    if norms is not None and serves(norms) and not _is_compiled_variance(tables, first, second):
+        return _finish(name, _by_norms(tables, norms, name, arguments, dtype), dtype)
+    if tables.homogeneous_degree is None:
+        require_compiled_variance(tables, "q11", first, dtype)
+        require_compiled_variance(tables, "q22", second, dtype)
+    return None
+
+
 def evaluate_dual(
     tables: KernelTables,
     closed: ClosedDual | None,
@@ -178,15 +203,11 @@ def evaluate_dual(
         ValueError: naming the argument: no covariance, or variances at which T is not compiled.
     """
     first, cross, second, dtype = _broadcast(q11, q12, q22)
-    if closed is not None:
-        return _finish("dual", _by_closed_form(tables, closed, 0, (first, cross, second), dtype), dtype)
-    if norms is not None and serves(norms) and not _is_compiled_variance(tables, first, second):
-        return _finish("dual", _by_norms(tables, norms, "dual", (first, cross, second), dtype), dtype)
+    elsewhere = _by_another_road(tables, closed, norms, "dual", (first, cross, second), dtype)
+    if elsewhere is not None:
+        return elsewhere
     degree = tables.homogeneous_degree
-    if degree is None:
-        require_compiled_variance(tables, "q11", first, dtype)
-        require_compiled_variance(tables, "q22", second, dtype)
-    elif degree == 0.0 and not is_constant(tables) and bool(np.any((first == 0.0) | (second == 0.0))):
+    if degree == 0.0 and not is_constant(tables) and bool(np.any((first == 0.0) | (second == 0.0))):
         raise ValueError(f"q11, q22: at variance 0 {tables.name} depends on sigma(0), which was not compiled")
     rho = _correlation(first, cross, second, dtype)
     value = np.asarray(evaluate_direct(tables.kappa, "q12", rho), dtype=np.float64)
@@ -215,15 +236,11 @@ def evaluate_dual_dot(
     """
     dual = derivative(tables)
     first, cross, second, dtype = _broadcast(q11, q12, q22)
-    if closed is not None:
-        return _finish("dual_dot", _by_closed_form(tables, closed, 1, (first, cross, second), dtype), dtype)
-    if norms is not None and serves(norms) and not _is_compiled_variance(tables, first, second):
-        return _finish("dual_dot", _by_norms(tables, norms, "dual_dot", (first, cross, second), dtype), dtype)
+    elsewhere = _by_another_road(tables, closed, norms, "dual_dot", (first, cross, second), dtype)
+    if elsewhere is not None:
+        return elsewhere
     degree = tables.homogeneous_degree
-    if degree is None:
-        require_compiled_variance(tables, "q11", first, dtype)
-        require_compiled_variance(tables, "q22", second, dtype)
-    elif 0.0 < degree < 1.0 and bool(np.any((first == 0.0) | (second == 0.0))):
+    if degree is not None and 0.0 < degree < 1.0 and bool(np.any((first == 0.0) | (second == 0.0))):
         raise ValueError(f"q11, q22: dual_dot of {tables.name} is infinite at variance 0")
     rho = _correlation(first, cross, second, dtype)
     value = np.asarray(evaluate_direct(dual, "q12", rho), dtype=np.float64)

@@ -18,6 +18,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ._inputs import DoubleArray, FloatArray
 
@@ -113,6 +114,16 @@ def sphere_grid(dimension: int, points: int = GRID_POINTS) -> tuple[DoubleArray,
 
 
 @dataclass(frozen=True, slots=True)
+class HarmonicTerms:
+    """Features weight (prod_k x[index[k]] - constant - sum_k traces[k] x[index[k]]): index (columns, degree)."""
+
+    index: npt.NDArray[np.intp]
+    weight: DoubleArray
+    constant: DoubleArray
+    traces: DoubleArray
+
+
+@dataclass(frozen=True, slots=True)
 class HarmonicBlock:
     """Explicit features h of one degree l <= 3 with <h(x), h(y)> = P_l(<x, y>) on the unit sphere.
 
@@ -130,32 +141,42 @@ class HarmonicBlock:
         """How many features: C(d + l - 1, l)."""
         return math.comb(self.dimension + self.degree - 1, self.degree)
 
+    def terms(self) -> HarmonicTerms:
+        """What each feature is made of."""
+        index = np.array(
+            list(itertools.combinations_with_replacement(range(self.dimension), self.degree)), dtype=np.intp
+        ).reshape(self.columns, self.degree)
+        count = len(index)
+        weight, constant, traces = np.ones(count), np.zeros(count), np.zeros((count, 3))
+        if self.degree == 2:
+            same = index[:, 0] == index[:, 1]
+            weight = np.where(same, 1.0, math.sqrt(2.0))
+            constant = np.where(same, 0.0 if self.plain else 1.0 / self.dimension, 0.0)
+        elif self.degree == 3:
+            first, second = index[:, 0] == index[:, 1], index[:, 1] == index[:, 2]
+            weight = np.sqrt(np.where(first & second, 1.0, np.where(first | second, 3.0, 6.0)))
+            # of x_i x_i x_k the trace is x_k; of x_i^3 it is 3 x_i
+            share = 0.0 if self.plain else 1.0 / (self.dimension + 2)
+            traces = np.stack([second, first & second, first], axis=1) * share
+        return HarmonicTerms(index, weight * math.sqrt(self._leading()), constant, traces)
+
     def values(self, unit: FloatArray) -> FloatArray:
         """(n, columns) of unit rows (n, d), in their dtype."""
         if self.degree == 0:
             return np.ones((len(unit), 1), unit.dtype)
         if self.degree == 1:
             return unit
-        index = np.array(
-            list(itertools.combinations_with_replacement(range(self.dimension), self.degree)), dtype=np.intp
-        )
+        terms = self.terms()
+        index = terms.index
         product: FloatArray = unit[:, index[:, 0]] * unit[:, index[:, 1]]
         if self.degree == 2:
-            same = index[:, 0] == index[:, 1]
-            weight = np.where(same, 1.0, math.sqrt(2.0))
-            trace = np.where(same, 0.0 if self.plain else 1.0 / self.dimension, 0.0)
-            product -= trace.astype(unit.dtype)
+            product -= terms.constant.astype(unit.dtype)
         else:
-            first, second = index[:, 0] == index[:, 1], index[:, 1] == index[:, 2]
-            weight = np.sqrt(np.where(first & second, 1.0, np.where(first | second, 3.0, 6.0)))
             product *= unit[:, index[:, 2]]
             if not self.plain:
-                share = 1.0 / (self.dimension + 2)
-                # of x_i x_i x_k the trace is x_k; of x_i^3 it is 3 x_i
-                product -= (first * share).astype(unit.dtype) * unit[:, index[:, 2]]
-                product -= (second * share).astype(unit.dtype) * unit[:, index[:, 0]]
-                product -= ((first & second) * share).astype(unit.dtype) * unit[:, index[:, 1]]
-        product *= (weight * math.sqrt(self._leading())).astype(unit.dtype)
+                for place in (2, 0, 1):
+                    product -= terms.traces[:, place].astype(unit.dtype) * unit[:, index[:, place]]
+        product *= terms.weight.astype(unit.dtype)
         return product
 
     def _leading(self) -> float:

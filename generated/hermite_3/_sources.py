@@ -16,7 +16,7 @@ from ._bundles import bundle
 from ._dual import VARIANCE_SLACK_ULPS
 from ._evaluation import KernelTables, PowerTable, Scratch, Table, ThetaTable, evaluate, trimmed
 from ._inputs import DoubleArray
-from ._interpolation import ThetaFit, as_table, drop_of_values, drop_table, fit_theta, nodes, transform
+from ._interpolation import ThetaFit, as_table, drop_of_values, drop_table, fit_theta, nodes, of_rows, transform
 from ._lowrank import mixed_road
 from ._normroads import norm_road
 from ._norms import NormTables, evaluate_pairs, moments
@@ -43,6 +43,17 @@ class Side:
     powers: DoubleArray
 
 
+@dataclass(frozen=True, slots=True)
+class LayerRows:
+    """One set of rows at one hidden layer, all (n,): s before it, R / sqrt(unit), the slope of a row with
+    itself times unit, and phi after it."""
+
+    scales: DoubleArray
+    powers: DoubleArray
+    slopes: DoubleArray
+    angles: DoubleArray
+
+
 class Source(Protocol):
     """T and Tdot of one activation; `unit` is what T is measured in, see `Road`."""
 
@@ -57,11 +68,20 @@ class Source(Protocol):
     def powers(self, scales: DoubleArray) -> DoubleArray:
         """R(s) / sqrt(unit) of rows, (n,)."""
 
-    def slopes(self, scales: DoubleArray) -> DoubleArray:
-        """unit E[sigma'(sZ)^2] s^2 / R^2 of rows, (n,)."""
+    def slopes(self, scales: DoubleArray, powers: DoubleArray) -> DoubleArray:
+        """unit E[sigma'(sZ)^2] s^2 / R^2 of rows, (n,), which have these `powers`."""
+
+    @property
+    def noise(self) -> float:
+        """How far `pair_values` may be off, beyond a rounding or two."""
 
     def sample(self, left: DoubleArray, right: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """T / (R R') of all pairs, (n1, n2)."""
+
+    def pair_values(
+        self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """T / (R R') and, for the NTK, Tdot s s' / (R R') of pairs, (k,) each; theta away from 0 and pi."""
 
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """The evaluation of one layer; `left` is `right` for rows with themselves."""
@@ -93,7 +113,7 @@ class CompiledSource:
         powers: DoubleArray = (scales / math.sqrt(self.tables.variance)) ** (0.0 if degree is None else degree)
         return powers
 
-    def slopes(self, scales: DoubleArray) -> DoubleArray:
+    def slopes(self, scales: DoubleArray, powers: DoubleArray) -> DoubleArray:
         """q kappa_dot(1) for every row."""
         dual = self.tables.kappa_dot
         return np.full(scales.shape, 0.0 if dual is None else self.tables.variance * dual.at_one)
@@ -104,6 +124,22 @@ class CompiledSource:
         out = np.empty_like(flat)
         evaluate(self.tables.kappa.direct, np.cos(flat), flat, out, Scratch(flat.size, flat.dtype))
         return (out / self.unit).reshape(theta.shape)
+
+    @property
+    def noise(self) -> float:
+        """None but the tables' own."""
+        return 0.0
+
+    def pair_values(
+        self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """Both tables, whatever the norms."""
+        rho, scratch = np.cos(theta), Scratch(theta.size, theta.dtype)
+        value, slope = np.empty_like(theta), np.zeros_like(theta)
+        evaluate(self.tables.kappa.direct, rho, theta, value, scratch)
+        if tangent and self.tables.kappa_dot is not None:
+            evaluate(self.tables.kappa_dot.direct, rho, theta, slope, scratch)
+        return value / self.unit, slope * (self.tables.variance / self.unit)
 
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """Both tables together; long ones as panels, one of which is `bulk`."""
@@ -139,18 +175,32 @@ class ClosedSource:
 
     def powers(self, scales: DoubleArray) -> DoubleArray:
         """R(s)."""
-        return self.pairs.sizes(scales)
+        return of_rows(self.pairs.sizes, scales)
 
-    def slopes(self, scales: DoubleArray) -> DoubleArray:
+    def slopes(self, scales: DoubleArray, powers: DoubleArray) -> DoubleArray:
         """E[sigma'^2] s^2 / R^2; 0 for a row that is 0."""
-        squares = self.pairs.sizes(scales) ** 2
-        slopes = self.pairs.slope_sizes(scales) * scales**2
-        return np.divide(slopes, squares, out=np.zeros_like(slopes), where=squares > 0.0)
+        slopes = of_rows(self.pairs.slope_sizes, scales) * scales**2
+        return np.divide(slopes, powers**2, out=np.zeros_like(slopes), where=powers > 0.0)
 
     def sample(self, left: DoubleArray, right: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """tau."""
         one, other, angle = (a.reshape(-1) for a in np.broadcast_arrays(left[:, None], right, theta))
         return self.pairs.tau(one, other, angle).reshape(theta.shape)
+
+    @property
+    def noise(self) -> float:
+        """The closed form's roundings are the pairs' own."""
+        return 0.0
+
+    def pair_values(
+        self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """The closed form itself."""
+        one, other, scale = left.scales, right.scales, left.powers * right.powers
+        value = self.pairs.raw(self.pairs.dual, one, other, theta) / scale
+        if not tangent or self.pairs.dual_dot is None:
+            return value, np.zeros_like(value)
+        return value, self.pairs.raw(self.pairs.dual_dot, one, other, theta) * (one * other / scale)
 
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """Tables of theta for rows of one norm, of theta and two norms for others."""
@@ -160,9 +210,10 @@ class ClosedSource:
             other = one if left is right else (right.scales, right.powers)
             return mixed_road(self.pairs, one, other, bulk, tangent, dtype)
         scale = np.array([common])
-        size = float(self.pairs.sizes(scale)[0]) ** 2
+        powers = self.powers(scale)
+        size = float(powers[0]) ** 2
         roads = [self.pairs.dual, *([] if self.pairs.dual_dot is None else [self.pairs.dual_dot])]
-        ends = np.array([1.0, 1.0 if len(roads) == 1 else float(self.slopes(scale)[0])])
+        ends = np.array([1.0, 1.0 if len(roads) == 1 else float(self.slopes(scale, powers)[0])])
 
         def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
             rows = np.full(theta.shape, common)
@@ -198,7 +249,7 @@ class NormSource:
         """R(s)."""
         return np.sqrt(moments(self.norms, scales)[0])
 
-    def slopes(self, scales: DoubleArray) -> DoubleArray:
+    def slopes(self, scales: DoubleArray, powers: DoubleArray) -> DoubleArray:
         """E[sigma'^2] s^2 / R^2."""
         squares, slopes = moments(self.norms, scales)
         assert slopes is not None
@@ -211,6 +262,21 @@ class NormSource:
         values = evaluate_pairs(self.norms, "dual", one, other, angle).reshape(theta.shape)
         return np.divide(values, scale, out=np.zeros_like(values), where=scale > 0.0)
 
+    @property
+    def noise(self) -> float:
+        """The last digits of tables that reach over a range of norms."""
+        return 1e-13
+
+    def pair_values(
+        self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """The tables."""
+        one, other, scale = left.scales, right.scales, left.powers * right.powers
+        value = evaluate_pairs(self.norms, "dual", one, other, theta) / scale
+        if not tangent:
+            return value, np.zeros_like(value)
+        return value, evaluate_pairs(self.norms, "dual_dot", one, other, theta) * (one * other / scale)
+
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """Tables of theta for rows of one norm, of theta and two norms for others."""
         common = common_scale(left.scales, right.scales, dtype)
@@ -222,9 +288,10 @@ class NormSource:
         if abs(common - compiled) <= VARIANCE_SLACK_ULPS * float(np.finfo(dtype).eps) * compiled:
             return self._compiled_road(bulk, tangent, _entries(left, right), dtype)
         scale = np.array([common])
-        size = float(self.powers(scale)[0]) ** 2
+        powers = self.powers(scale)
+        size = float(powers[0]) ** 2
         dotted = self.norms.dual_dot is not None
-        ends = np.array([1.0, float(self.slopes(scale)[0]) if dotted else 1.0])
+        ends = np.array([1.0, float(self.slopes(scale, powers)[0]) if dotted else 1.0])
 
         def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
             rows = np.full(theta.shape, common)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ._bulk import Bulk
+from ._bulkfit import make_bulk
 from ._closed import ClosedDual
 from ._evaluation import KernelTables, ThetaTable, derivative
 from ._inputs import DoubleArray, FloatArray
@@ -31,10 +33,15 @@ from ._norms import NormTables, serves
 from ._pairs import ClosedPairs
 from ._roads import Road
 from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source, wants_central
-from ._tiles import TilePlan, bind_layers, pad_rows
+from ._tiles import Layered, MatrixPlan, TilePlan, Weights, bind_layers, pad_rows, weights
 
-#: Rows of each side whose pairs show where most angles lie, and by how much that range is widened.
-_SAMPLED, _WIDEN = 24, 0.3
+#: Rows of each side whose pairs show where most angles lie (for one polynomial more of them, as long as that takes no
+#: more multiplications than the last number), and by how much that range is widened.
+_SAMPLED, _MANY_SAMPLED, _WIDEN, _SAMPLE_WORK = 24, 64, 0.3, 2**20
+#: How much farther than normal variables would one polynomial reaches.
+_MARGIN = 1.15
+#: Entries from which one polynomial for most pairs is worth making.
+_MANY_ENTRIES = 2**18
 #: Angles below this are nearly parallel rows, which are evaluated apart.
 _PARALLEL = 0.05
 
@@ -65,7 +72,7 @@ def make_plan(
     first: Rows,
     second: Rows,
     dtype: np.dtype[Any],
-) -> tuple[TilePlan, DoubleArray]:
+) -> tuple[MatrixPlan, DoubleArray]:
     """The plan of the tiles, and the diagonal of `first` with itself; `second` is `first` for a Gram matrix.
 
     Raises:
@@ -124,8 +131,40 @@ def choose_source(
 
 def _plan(
     tables: KernelTables, source: Source, network: Network, left: RowState, right: RowState, dtype: np.dtype[Any]
+) -> MatrixPlan:
+    """One polynomial for most pairs of a large matrix; the layers for all others."""
+    bulk: Bulk | None = None
+    if len(left.last) * len(right.last) >= _MANY_ENTRIES:
+        homogeneous = tables.homogeneous_degree is not None and not network.bias
+        count = min(max(_SAMPLED, math.isqrt(_SAMPLE_WORK // left.unit.shape[1])), _MANY_SAMPLED)
+        sample = _Sample.of(left, right, count, False)
+        # the extremes of normal variables grow like the root of the logarithm of their number
+        pairs = len(left.last) * len(right.last)
+        reach = _MARGIN * math.sqrt(math.log(pairs) / math.log(sample.theta.size / 2.0))
+        angles = sample.bulk(max(_WIDEN, 0.5 * (reach - 1.0)))
+        with np.errstate(all="ignore"):
+            bulk = make_bulk(source, network, left, right, angles, homogeneous, dtype)
+    one = pad_rows(left.unit)
+    other = one if right is left else pad_rows(right.unit)
+    last = weights(left.last, right.last, dtype)
+
+    def layered() -> TilePlan:
+        return _layered(tables, source, network, (left, right), (one, other), last)
+
+    return MatrixPlan(one, other, last, network.bias**2, bulk, Layered(layered))
+
+
+def _layered(
+    tables: KernelTables,
+    source: Source,
+    network: Network,
+    states: tuple[RowState, RowState],
+    padded: tuple[FloatArray, FloatArray],
+    last: Weights,
 ) -> TilePlan:
     """Roads are chosen layer by layer, along a sample of pairs that shows where most angles lie."""
+    left, right = states
+    dtype = padded[0].dtype
     used = (
         tables.kappa.direct,
         *(() if tables.kappa_dot is None or not network.tangent else (tables.kappa_dot.direct,)),
@@ -135,7 +174,7 @@ def _plan(
     # power series are read at rho itself: they know its sign
     folds = tabled or not isinstance(source, CompiledSource)
     parity = tables.parity if angular and folds and network.depth > 1 else "none"
-    sample = _Sample.of(left, right, parity != "none")
+    sample = _Sample.of(left, right, _SAMPLED, parity != "none")
     roads: list[Road] = []
     for index in range(network.depth):
         one, other = left.layers[index], right.layers[index]
@@ -144,17 +183,15 @@ def _plan(
         roads.append(source.road(side, across, sample.bulk(), network.tangent, dtype))
         if index + 1 < network.depth:
             sample = sample.after(source, left, right, index, network.bias)
-    layers, last = bind_layers(left, right, tuple(roads[:-1]), dtype)
-    padded = pad_rows(left.unit)
     return TilePlan(
         tangent=network.tangent,
         angular=angular,
         parity=parity,
-        left=padded,
-        right=padded if right is left else pad_rows(right.unit),
+        left=padded[0],
+        right=padded[1],
         left_inputs=left.inputs,
         right_inputs=right.inputs,
-        layers=layers,
+        layers=bind_layers(left, right, tuple(roads[:-1]), dtype),
         final=roads[-1],
         last=last,
         offset=network.bias**2,
@@ -171,19 +208,20 @@ class _Sample:
     folded: bool
 
     @classmethod
-    def of(cls, left: RowState, right: RowState, folded: bool) -> _Sample:
-        rows, columns = _spaced(len(left.last)), _spaced(len(right.last))
-        rho = left.unit[rows].astype(np.float64) @ right.unit[columns].astype(np.float64).T
+    def of(cls, left: RowState, right: RowState, count: int, folded: bool) -> _Sample:
+        rows, columns = _spaced(len(left.last), count), _spaced(len(right.last), count)
+        # not a matrix product: BLAS would start threads for it, which keep a core busy for a while when they are done
+        rho = np.einsum("ik,jk->ij", left.unit[rows], right.unit[columns], dtype=np.float64)
         return cls(rows, columns, np.arccos(np.clip(rho, -1.0, 1.0)), folded)
 
-    def bulk(self) -> tuple[float, float]:
-        """The range of most angles, widened."""
+    def bulk(self, widen: float = _WIDEN) -> tuple[float, float]:
+        """The range of most angles, widened on either side by this share of it."""
         theta = np.minimum(self.theta, np.pi - self.theta) if self.folded else self.theta
         apart = theta[theta > _PARALLEL]
         if not apart.size:
             return 0.0, np.pi
         low, high = float(apart.min()), float(apart.max())
-        more = max(_WIDEN * (high - low), 0.02)
+        more = max(widen * (high - low), 0.02)
         return max(low - more, 0.0), min(high + more, 0.5 * np.pi if self.folded else np.pi)
 
     def after(self, source: Source, left: RowState, right: RowState, index: int, bias: float) -> _Sample:
@@ -197,8 +235,8 @@ class _Sample:
         return _Sample(self.rows, self.columns, theta, self.folded)
 
 
-def _spaced(count: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _spaced(count: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     spaced: np.ndarray[tuple[int], np.dtype[np.intp]] = np.unique(
-        np.linspace(0, count - 1, min(count, _SAMPLED)).astype(np.intp)
+        np.linspace(0, count - 1, min(count, most)).astype(np.intp)
     )
     return spaced

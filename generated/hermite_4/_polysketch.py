@@ -163,33 +163,33 @@ class PolySketchMap(PowerMap):
         self, design: PowerDesign, factors: list[DoubleArray], columns: int, seed: int, dtype: np.dtype[Any]
     ) -> None:
         super().__init__(design, factors, columns, dtype)
-        self._columns, self._leaf = columns, next_power_of_two(columns)
-        self._inner, self._height = inner_dimension(design.spare), levels(design.top)
-        self._nodes: dict[Place, _Node] = {}
-        for level in range(1, self._height + 1):
-            length = self._leaf if level == 1 else self._inner
-            for number in range(1 << (self._height - level)):
-                self._nodes[level, number] = _Node(seed, (level, number), length, self._inner, dtype)
-        self._powers = range(design.exact + 1, design.top + 1)
-        length = next_power_of_two(len(self._powers) * self._inner)
+        self.columns, self.leaf = columns, next_power_of_two(columns)
+        self.inner, self.height = inner_dimension(design.spare), levels(design.top)
+        self.nodes: dict[Place, _Node] = {}
+        for level in range(1, self.height + 1):
+            length = self.leaf if level == 1 else self.inner
+            for number in range(1 << (self.height - level)):
+                self.nodes[level, number] = _Node(seed, (level, number), length, self.inner, dtype)
+        self.powers = range(design.exact + 1, design.top + 1)
+        length = next_power_of_two(len(self.powers) * self.inner)
         generator = stream(seed, "final srht")
-        self._length, self._final = length, min(design.spare, length)
-        self._signs: FloatArray = np.where(generator.random(length) < 0.5, -1.0, 1.0).astype(dtype)
-        self._signs *= dtype.type(math.sqrt(1.0 / self._final))
-        self._sampled = np.sort(generator.permutation(length)[: self._final])
+        self.length, self._final = length, min(design.spare, length)
+        self.signs: FloatArray = np.where(generator.random(length) < 0.5, -1.0, 1.0).astype(dtype)
+        self.signs *= dtype.type(math.sqrt(1.0 / self._final))
+        self.sampled = np.sort(generator.permutation(length)[: self._final])
 
     def sketch(self, rows: RowSource, start: int, stop: int, inverse: DoubleArray, weights: FloatArray) -> FloatArray:
         """(rows, features of the final SRHT)."""
-        unit = np.zeros((stop - start, self._leaf), self.dtype)
-        unit[:, : self._columns] = rows.block(start, stop) * inverse[:, None]
+        unit = np.zeros((stop - start, self.leaf), self.dtype)
+        unit[:, : self.columns] = rows.block(start, stop) * inverse[:, None]
         known: dict[tuple[int, int, int], FloatArray] = {}
-        joined = np.zeros((stop - start, self._length), self.dtype)
-        for index, power in enumerate(self._powers):
-            root = self._value(self._height, 0, power, unit, known)
-            part = joined[:, index * self._inner : (index + 1) * self._inner]
+        joined = np.zeros((stop - start, self.length), self.dtype)
+        for index, power in enumerate(self.powers):
+            root = self._value(self.height, 0, power, unit, known)
+            part = joined[:, index * self.inner : (index + 1) * self.inner]
             np.multiply(root, weights[:, power : power + 1], out=part)
-        joined *= self._signs
-        result: FloatArray = hadamard_columns(joined)[:, self._sampled]
+        joined *= self.signs
+        result: FloatArray = hadamard_columns(joined)[:, self.sampled]
         return result
 
     def _value(
@@ -201,8 +201,8 @@ class PolySketchMap(PowerMap):
             return self._value(level - 1, 2 * number, left, unit, known)
         key = (level, number, count)
         if key not in known:
-            node = self._nodes[level, number]
-            product = self.dtype.type(math.sqrt(1.0 / self._inner))
+            node = self.nodes[level, number]
+            product = self.dtype.type(math.sqrt(1.0 / self.inner))
             for side, inside in enumerate((left, right)):
                 if inside:
                     vector = unit if level == 1 else self._value(level - 1, 2 * number + side, inside, unit, known)

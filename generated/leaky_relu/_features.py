@@ -11,12 +11,13 @@ import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, SupportsFloat, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from ._dispatch import device_module
 from ._evaluation import KernelTables
 from ._inputs import DoubleArray, FloatArray, as_depth
 from ._judged import sample_pairs
@@ -27,7 +28,7 @@ from ._powers import PowerMap
 from ._radial import RadialSeries, radial_series
 from ._recentre import Centre, recentred
 from ._ridge import RidgeModel, fit_ridge
-from ._rows import CountSketch, DenseRows, RowSource, as_row_source, unit_rows
+from ._rows import AnyRows, CountSketch, DenseRows, DeviceSource, RowSource, as_row_source, unit_rows
 from ._zonal import ZonalMap
 from ._zonal_plan import FRONT_COLUMNS
 
@@ -102,6 +103,19 @@ def make_request(
         normalise=bool(normalise),
         pairs=pairs,  # type: ignore[arg-type]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """All that takes rows of one dtype to features: the random map, or the landmarks, and how rows reach it."""
+
+    planned: Planned
+    series: RadialSeries
+    drawn: ZonalMap | PowerMap | None
+    hashed: CountSketch | None
+    landmarks: NystromMap | None
+    matrix: Callable[[Any, Any], Any]
+    dtype: np.dtype[Any]
 
 
 class FeatureSketch:
@@ -203,13 +217,13 @@ class FeatureSketch:
             self._planned = make_plan(self._series, request, None)
         return self
 
-    def _sample(self, rows: RowSource) -> tuple[DoubleArray, DoubleArray]:
+    def _sample(self, rows: AnyRows) -> tuple[DoubleArray, DoubleArray]:
         """At most 4096 unit rows spread over the data, and their norms."""
         unit, norms = unit_rows(rows.take(_spread(rows.shape[0], _SAMPLE_ROWS)))
         self._series.scales("x", norms, np.dtype(np.float64))
         return unit.astype(np.float64), norms
 
-    def _fit_recentred(self, rows: RowSource, request: Request) -> Planned:
+    def _fit_recentred(self, rows: AnyRows, request: Request) -> Planned:
         columns = rows.shape[1]
         if not 2 <= columns <= FRONT_COLUMNS or request.sketch not in ("auto", "zonal"):
             raise ValueError(f"recentre: it needs 2 to {FRONT_COLUMNS} columns and sketch='auto' or 'zonal'")
@@ -222,7 +236,7 @@ class FeatureSketch:
         planned.plan.update(dim=columns, recentred=True, norms=describe_norms(self._series))
         return replace(planned, columns=columns, centre=centre)
 
-    def _fit_nystrom(self, rows: RowSource, request: Request) -> tuple[Planned, NystromMap]:
+    def _fit_nystrom(self, rows: AnyRows, request: Request) -> tuple[Planned, NystromMap]:
         if request.features is None:
             raise ValueError("nystrom: give the number of features; it is not chosen by epsilon")
         count = request.features
@@ -257,6 +271,8 @@ class FeatureSketch:
             ValueError: naming x: not fitted, other columns than fitted, norms out of the plan's range.
         """
         rows = self._checked(x)
+        if isinstance(rows, DeviceSource):
+            return self._on_device(rows).transform(rows, 0, rows.shape[0])
         out = np.empty((rows.shape[0], self._fitted().features), rows.dtype)
         self._fill(rows, out)
         return out
@@ -270,6 +286,9 @@ class FeatureSketch:
         source = self._checked(x)
         for start in range(0, source.shape[0], rows):
             stop = min(start + rows, source.shape[0])
+            if isinstance(source, DeviceSource):
+                yield self._on_device(source).transform(source, start, stop)
+                continue
             out = np.empty((stop - start, self._fitted().features), source.dtype)
             self._fill(source, out, start)
             yield out
@@ -280,6 +299,8 @@ class FeatureSketch:
         It belongs in the ridge: add it to the noise variance, as `plan["nugget"]` says for rows of unit norm.
         """
         rows = self._checked(x)
+        if isinstance(rows, DeviceSource):
+            return self._on_device(rows).nugget(rows)  # type: ignore[no-any-return]
         planned, result = self._fitted(), np.empty(rows.shape[0])
         for start in range(0, rows.shape[0], TILE_ROWS):
             stop = min(start + TILE_ROWS, rows.shape[0])
@@ -291,7 +312,7 @@ class FeatureSketch:
                 result[start:stop] = np.maximum(own - np.einsum("ij,ij->i", mapped, mapped), 0.0)
                 continue
             unit, norms = unit_rows(rows.block(start, stop))
-            scale = self._series.scales("x", norms, np.dtype(np.float64))
+            scale = self._series.scales("x", norms, np.dtype(np.float64), start)
             result[start:stop] = planned.nugget(unit, norms) * scale**2
         return result
 
@@ -305,7 +326,7 @@ class FeatureSketch:
         """
         return fit_ridge(self, x, y, ridge)
 
-    def _checked(self, x: Any) -> RowSource:
+    def _checked(self, x: Any) -> AnyRows:
         columns = self._fitted().columns
         rows = as_row_source("x", x)
         if rows.shape[1] != columns:
@@ -318,6 +339,17 @@ class FeatureSketch:
             self._maps[dtype.char] = self._fitted().draw(dtype)
         drawn: ZonalMap | PowerMap = self._maps[dtype.char]
         return drawn
+
+    def _on_device(self, rows: DeviceSource) -> Any:
+        """The same draws on the device of the rows, moved there once."""
+        key = f"device {rows.device} {rows.dtype.char}"
+        if key not in self._maps:
+            planned = self._fitted()
+            drawn = None if self._landmarks is not None else self._map(rows.dtype)
+            hashed = None if planned.front is None else self._count_sketch(rows.dtype, planned.front)
+            drawing = Drawing(planned, self._series, drawn, hashed, self._landmarks, self._matrix, rows.dtype)
+            self._maps[key] = device_module(__package__, "_device_sketch").device_map(drawing)
+        return self._maps[key]
 
     def _fill(self, rows: RowSource, out: FloatArray, offset: int = 0) -> None:
         """The features of rows offset.. into out, tile by tile."""
@@ -342,11 +374,11 @@ class FeatureSketch:
         if isinstance(drawn, PowerMap):
             place = (offset + start, offset + stop)
             norms = rows.norms(*place)
-            scale = self._series.scales("x", norms, out.dtype)
+            scale = self._series.scales("x", norms, out.dtype, place[0])
             drawn.transform(rows, place, norms, self._series.weights(norms), scale, out[start:stop])
             return
         unit, norms = self._unit(rows, offset + start, offset + stop)
-        scale = self._series.scales("x", norms, out.dtype)
+        scale = self._series.scales("x", norms, out.dtype, offset + start)
         unit, radial = self._fitted().split(unit, norms)
         missing = TILE_ROWS - len(unit)
         if not missing:

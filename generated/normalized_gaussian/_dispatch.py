@@ -21,28 +21,33 @@ def on_device(value: object) -> bool:
     return type(value).__module__.partition(".")[0] in ("cupy", "cupyx")
 
 
+def on_host(value: Any) -> Any:
+    """`value`, or what an array of CuPy holds as a NumPy array."""
+    return value.get() if on_device(value) else value
+
+
 def by_array(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]:
     """`function`, or its namesake in the package's `_cupy` where an argument is a CuPy array."""
 
     @wraps(function)
     def dispatched(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
         if any(map(on_device, args)) or any(map(on_device, kwargs.values())):
-            return getattr(_device_module(function.__module__), function.__name__)(*args, **kwargs)
+            return getattr(device_module(function.__module__, "_cupy"), function.__name__)(*args, **kwargs)
         return function(*args, **kwargs)
 
     return dispatched
 
 
-def _device_module(package: str) -> ModuleType:
-    """The package's `_cupy`.
+def device_module(package: str, name: str) -> ModuleType:
+    """A module of the package that works on CuPy arrays.
 
     Raises:
         ValueError: where it was compiled without one.
     """
     try:
-        return importlib.import_module("._cupy", package)
+        return importlib.import_module(f".{name}", package)
     except ModuleNotFoundError as error:
-        if error.name != f"{package}._cupy":
+        if error.name != f"{package}.{name}":
             raise
         raise ValueError(
             f"{package} was compiled for NumPy alone and cannot take CuPy arrays: recompile it with --backend numpy "

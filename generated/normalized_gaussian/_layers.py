@@ -14,6 +14,7 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from ._closed import ClosedDual
 from ._dual import is_constant, require_compiled_variance
 from ._evaluation import KernelTables
 from ._inputs import DoubleArray, FloatArray
-from ._sources import Source
+from ._sources import LayerRows, Source
 
 #: Beyond these the square of an entry leaves the range of float64.
 _SAFE_LOW, _SAFE_HIGH = 1e-140, 1e140
@@ -60,17 +61,6 @@ class Network:
     depth: int
     weight: float
     bias: float
-
-
-@dataclass(frozen=True, slots=True)
-class LayerRows:
-    """One set of rows at one hidden layer, all (n,): s before it, R / sqrt(unit), the slope of a row with
-    itself times unit, and phi after it."""
-
-    scales: DoubleArray
-    powers: DoubleArray
-    slopes: DoubleArray
-    angles: DoubleArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +231,24 @@ def refuse_other_variances(
         _refuse_other_depths(tables, w_std, b_std, dtype)
 
 
+def hidden_layers(
+    source: Source, network: Network, scales: DoubleArray, check: Callable[[int, DoubleArray], None] | None = None
+) -> tuple[LayerRows, ...]:
+    """The path of rows that have `scales` (n,) before the first hidden layer; `check` sees those before each."""
+    layers: list[LayerRows] = []
+    with np.errstate(over="ignore", under="ignore"):
+        for index in range(network.depth):
+            if check is not None:
+                check(index, scales)
+            powers = source.powers(scales)
+            alpha = network.weight * powers * math.sqrt(source.unit)
+            angles = np.arctan2(network.bias, alpha) if network.bias > 0.0 else np.zeros_like(alpha)
+            slopes = source.slopes(scales, powers) if network.tangent else np.zeros_like(scales)
+            layers.append(LayerRows(scales, powers, slopes, angles))
+            scales = np.hypot(alpha, network.bias)
+    return tuple(layers)
+
+
 def row_path(
     tables: KernelTables, source: Source, reach: Reach | None, network: Network, name: str, norms: DoubleArray
 ) -> RowPath:
@@ -257,23 +265,16 @@ def row_path(
             "compiled; drop zero rows or give b_std > 0"
         )
     exponents = np.frexp(np.where(scales > 0.0, scales / w_std, 1.0))[1]
-    layers: list[LayerRows] = []
-    with np.errstate(over="ignore", under="ignore"):
-        for index in range(network.depth):
-            if reach is not None:
-                what = (
-                    "norm sqrt(w_std^2 |x|^2 + b_std^2) =" if index == 0 else f"norm (before hidden layer {index + 1})"
-                )
-                _refuse_beyond(tables, name if index == 0 else "depth", what, scales, reach)
-            powers = source.powers(scales)
-            alpha = w_std * powers * math.sqrt(source.unit)
-            angles = np.arctan2(b_std, alpha) if b_std > 0.0 else np.zeros_like(alpha)
-            slopes = source.slopes(scales) if network.tangent else np.zeros_like(scales)
-            layers.append(LayerRows(scales, powers, slopes, angles))
-            scales = np.hypot(alpha, b_std)
+
+    def check(index: int, met: DoubleArray) -> None:
+        if reach is not None:
+            what = "norm sqrt(w_std^2 |x|^2 + b_std^2) =" if index == 0 else f"norm (before hidden layer {index + 1})"
+            _refuse_beyond(tables, name if index == 0 else "depth", what, met, reach)
+
+    layers = hidden_layers(source, network, scales, check)
     # subnormal rows are scaled as far as a double can: their lengths are then below 1, and no less exact
     shrink = np.ldexp(1.0, np.minimum(-exponents, 1023))
-    return RowPath(tuple(layers), w_std * layers[-1].powers, shrink)
+    return RowPath(layers, w_std * layers[-1].powers, shrink)
 
 
 def row_state(path: RowPath, network: Network, norms: DoubleArray, rows: FloatArray, dtype: np.dtype[Any]) -> RowState:

@@ -109,8 +109,8 @@ class PowerMap(ABC):
 
     def __init__(self, design: PowerDesign, factors: list[DoubleArray], columns: int, dtype: np.dtype[Any]) -> None:
         self.design, self.dtype = design, dtype
-        self._exact = [(HarmonicBlock(k, columns, True), factors[k]) for k in range(design.exact + 1)]
-        self._leading = np.array([part[0] for part in factors[: design.top + 1]])
+        self.exact = [(HarmonicBlock(k, columns, True), factors[k]) for k in range(design.exact + 1)]
+        self.leading = np.array([part[0] for part in factors[: design.top + 1]])
 
     @abstractmethod
     def sketch(self, rows: RowSource, start: int, stop: int, inverse: DoubleArray, weights: FloatArray) -> FloatArray:
@@ -128,14 +128,14 @@ class PowerMap(ABC):
         """The features of rows place[0]..place[1] - 1 into out (rows, features)."""
         inverse = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0.0)
         begin = 0
-        for block, factors in self._exact:
+        for block, factors in self.exact:
             dense = rows.block(*place) if block.degree else np.zeros((len(norms), 1), self.dtype)
             values = block.values((dense * inverse[:, None]).astype(self.dtype))
             for factor in factors:
                 weight = (radial @ factor * scale).astype(self.dtype)
                 np.multiply(values, weight[:, None], out=out[:, begin : begin + values.shape[1]])
                 begin += values.shape[1]
-        weights = (radial @ self._leading.T * scale[:, None]).astype(self.dtype)
+        weights = (radial @ self.leading.T * scale[:, None]).astype(self.dtype)
         weights[:, : self.design.exact + 1] = 0.0
         end = begin
         if self.design.top > self.design.exact:

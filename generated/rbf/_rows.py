@@ -6,12 +6,14 @@ Part of every generated package, copied verbatim; it needs NumPy alone: a SciPy 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ._dispatch import device_module, on_device
 from ._inputs import DoubleArray, FloatArray, as_floats, as_rows
 from ._transforms import stream
 
@@ -131,15 +133,32 @@ class SparseRows:
         return np.concatenate(parts).astype(np.float64)
 
 
+class DeviceSource(ABC):
+    """Rows on a GPU: shape (n, d), dtype float32 or float64, and the number of their device."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    device: int
+
+    @abstractmethod
+    def take(self, rows: npt.NDArray[np.intp]) -> DoubleArray:
+        """The chosen rows, dense, in float64, on the host."""
+
+
 RowSource = DenseRows | SparseRows
+AnyRows = RowSource | DeviceSource
 
 
-def as_row_source(name: str, value: Any) -> RowSource:
-    """An array, or a sparse matrix of SciPy's kind, as rows.
+def as_row_source(name: str, value: Any) -> AnyRows:
+    """An array, or a sparse matrix of SciPy's kind, of the host or of CuPy, as rows.
 
     Raises:
         ValueError: naming `name`, for what is neither, and for NaN, infinity, wrong shapes and empty input.
     """
+    if isinstance(value, DeviceSource):
+        return value
+    if on_device(value):
+        return device_module(__package__, "_device_rows").as_device_rows(name, value)  # type: ignore[no-any-return]
     if not hasattr(value, "tocsr"):
         return DenseRows(as_rows(name, value))
     matrix = value.tocsr()

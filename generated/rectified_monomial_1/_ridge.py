@@ -5,7 +5,8 @@ Kernel ridge solves (K + lambda) a = y. With K ~ Z Z' + diag(nu), nu the nugget 
 
     w = (1 + Z' D^-1 Z)^-1 Z' D^-1 y,    D = lambda + diag(nu),    f(x) = <phi(x), w>
 
-in one pass over the rows and memory for one m x m matrix. Part of every generated package; it needs NumPy alone.
+in one pass over the rows and memory for one m x m matrix; with fewer rows than features by the n x n matrix instead,
+w = Z' (Z Z' + D)^-1 y. Part of every generated package; it needs NumPy alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
+from ._dispatch import device_module, on_device, on_host
 from ._inputs import DoubleArray, as_floats, as_scale
 
 if TYPE_CHECKING:
@@ -31,11 +33,14 @@ class RidgeModel:
     weights: DoubleArray
 
     def predict(self, x: Any) -> DoubleArray:
-        """f of each row of x (n, d): (n,) or (n, outputs), float64.
+        """f of each row of x (n, d): (n,) or (n, outputs), float64; on the device for rows that are there.
 
         Raises:
             ValueError: naming x, as `transform`.
         """
+        if on_device(x):
+            ridge = device_module(__package__, "_device_ridge")
+            return ridge.predictions(self.sketch.blocks(x, _BLOCK), self.weights)  # type: ignore[no-any-return]
         parts = [block @ self.weights.astype(block.dtype) for block in self.sketch.blocks(x, _BLOCK)]
         result: DoubleArray = np.concatenate(parts).astype(np.float64)
         return result
@@ -48,11 +53,19 @@ def fit_ridge(sketch: FeatureSketch, x: Any, y: Any, ridge: SupportsFloat) -> Ri
         ValueError: naming the argument.
     """
     noise = as_scale("ridge", ridge, zero=False)
-    targets = as_floats("y", y).astype(np.float64)
-    nugget = sketch.nugget(x)
+    targets = as_floats("y", on_host(y)).astype(np.float64)
+    nugget = on_host(sketch.nugget(x))
     if targets.ndim not in (1, 2) or len(targets) != len(nugget):
         raise ValueError(f"y: expected {len(nugget)} values or rows of values, got shape {targets.shape}")
+    if len(nugget) < sketch.plan["features"]:
+        rows = np.concatenate(list(sketch.blocks(x, _BLOCK))).astype(np.float64)
+        matrix = rows @ rows.T
+        matrix[np.diag_indices_from(matrix)] += noise + nugget
+        return RidgeModel(sketch, rows.T @ np.linalg.solve(matrix, targets))
     weight, start = 1.0 / (noise + nugget), 0
+    if on_device(x):
+        solved = device_module(__package__, "_device_ridge").solved
+        return RidgeModel(sketch, solved(sketch.blocks(x, _BLOCK), np.sqrt(weight), targets))
     gram: DoubleArray | None = None
     for block in sketch.blocks(x, _BLOCK):
         part = slice(start, start + len(block))

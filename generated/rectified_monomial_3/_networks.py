@@ -25,10 +25,10 @@ from ._layers import Network
 from ._norms import NormTables
 from ._plans import Closed, Rows, make_plan
 from ._roads import Job
-from ._tiles import TILE_COLUMNS, TILE_ROWS, TilePlan, evaluate_tile
+from ._tiles import TILE_COLUMNS, TILE_ROWS, MatrixPlan, evaluate_tile
 
 #: Below this many entries threads cost more than they bring.
-_THREAD_ENTRIES = 4 * TILE_ROWS * TILE_COLUMNS
+_THREAD_ENTRIES = 2**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class _Output:
             self.matrix[left:right, top:bottom] = block.T
 
 
-def _jobs(rows: int, columns: int, symmetric: bool) -> list[Job]:
-    """The tiles (top, bottom, left, right) that cover the matrix, or its upper triangle."""
+def _jobs(rows: int, columns: int, width: int, symmetric: bool) -> list[Job]:
+    """The tiles (top, bottom, left, right), `width` columns each, that cover the matrix, or its upper triangle."""
     jobs: list[Job] = []
     for top in range(0, rows, TILE_ROWS):
-        for left in range(top if symmetric else 0, columns, TILE_COLUMNS):
-            jobs.append((top, min(top + TILE_ROWS, rows), left, min(left + TILE_COLUMNS, columns)))
+        for left in range(top if symmetric else 0, columns, width):
+            jobs.append((top, min(top + TILE_ROWS, rows), left, min(left + width, columns)))
     return jobs
 
 
@@ -102,14 +102,14 @@ def _drain(queue: SimpleQueue[Any]) -> None:
             return
 
 
-def _run(plan: TilePlan, jobs: list[Job], output: _Output, report: _Report | None) -> None:
+def _run(plan: MatrixPlan, jobs: list[Job], output: _Output, report: _Report | None) -> None:
     """Work off all tiles, each worker with its own scratch memory; progress is told from the calling thread."""
     queue: SimpleQueue[Job] = SimpleQueue()
     for job in jobs:
         queue.put(job)
 
     def work(finished: Callable[[int], None] | None) -> None:
-        scratch = Scratch(TILE_ROWS * TILE_COLUMNS, plan.left.dtype)
+        scratch = Scratch(TILE_ROWS * TILE_COLUMNS[plan.left.dtype], plan.left.dtype)
         with np.errstate(all="ignore"):
             while True:
                 try:
@@ -188,7 +188,7 @@ def kernel_matrix(
     if progress is not None and not callable(progress):
         raise ValueError(f"progress: expected a function of the fraction done, got {progress!r}")
     plan, moments = make_plan(tables, closed, norms, network, first, second, dtype)
-    jobs = _jobs(*shape, symmetric)
+    jobs = _jobs(*shape, TILE_COLUMNS[dtype], symmetric)
     _run(plan, jobs, _Output(matrix, symmetric), None if progress is None else _Report(progress, _sizes(jobs)))
     if symmetric:
         np.fill_diagonal(matrix, moments)

@@ -59,3 +59,16 @@ def hadamard_columns(rows: FloatArray) -> FloatArray:
     first = rows.reshape(count * outer, inner) @ _hadamard_matrix(inner, rows.dtype.char)
     turned = np.ascontiguousarray(np.swapaxes(first.reshape(count, outer, inner), 1, 2))
     return hadamard_columns(turned.reshape(count * inner, outer)).reshape(count, size)
+
+
+def hadamard_order(size: int) -> npt.NDArray[np.intp]:
+    """Which entry of the transform in natural order stands where in that of `hadamard_columns`.
+
+    It moves the bits of an entry's number alone, so that a transform of moved entries is the moved transform.
+    """
+    if size <= _DENSE:
+        return np.arange(size)
+    inner = min(1 << (int(math.log2(size)) // 2), _DENSE)
+    outer = hadamard_order(size // inner)
+    order: npt.NDArray[np.intp] = (outer[None, :] * inner + np.arange(inner)[:, None]).ravel()
+    return order

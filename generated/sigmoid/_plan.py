@@ -176,12 +176,12 @@ def _zonal_plan(series: RadialSeries, request: Request, pairs: tuple[Pairs, Pair
     if features is None:
 
         def meets(count: int) -> bool:
-            design = planner.best(count, pairs[0])
+            design = planner.best(count, pairs, worst=True)
             directions = planner.directions(design, count)
             return all(planner.errors(design, each).relative(directions) <= goal for each in pairs)
 
         features = _least_features(meets)
-    design = planner.best(features, pairs[0])
+    design = planner.best(features, pairs, worst=request.epsilon is not None)
     draw = ZonalDraw(
         design, tuple(planner.factors), series.at_one, planner.columns, features, request.seed, request.normalise
     )
@@ -282,8 +282,8 @@ def _described(
 ) -> Plan:
     """What every sketch's plan states first."""
     design = draw.design
-    place = len(series.norms) // 2 if series.measure is None else int(series.measure.argmax())
-    middle = series.weights(series.norms[place, None])
+    place = series.norms[len(series.norms) // 2 if series.measure is None else int(series.measure.argmax()), None]
+    middle = series.weights(place)
     masses, total = draw.masses(middle)[:, 0], float((middle @ series.at_one)[0])
     share = masses / total if total > 0.0 else masses
     kept = [degree for degree in range(design.exact + 1, design.top + 1) if share[degree] > 0.0]
@@ -298,14 +298,15 @@ def _described(
         predicted_for=pairs[1].label,
     )
     if pairs[0] is not pairs[1]:
-        plan["degrees_chosen_for"] = pairs[0].label
+        both = f"{pairs[0].label}, and with half their weight {pairs[1].label}"
+        plan["degrees_chosen_for"] = both if isinstance(draw, ZonalDraw) else pairs[0].label
         plan["predicted_relative_error_there"] = errors[0]
     if request.epsilon is not None:
         plan["epsilon"] = request.epsilon
         plan["epsilon_met"] = max(errors) <= request.epsilon
         if not plan["epsilon_met"]:
             plan["epsilon_reached"] = max(errors)
-    nugget = float(draw.nugget(middle)[0])
+    lacking = float(draw.nugget(middle)[0])
     plan.update(
         degrees_exact=list(range(design.exact + 1)),
         degrees_sketched=kept,
@@ -313,9 +314,9 @@ def _described(
         mass={
             "exact": float(share[: design.exact + 1].sum()),
             "sketched": float(share[design.exact + 1 :].sum()),
-            "dropped": nugget / total if total > 0.0 else 0.0,
+            "dropped": lacking / total if total > 0.0 else 0.0,
         },
-        nugget=nugget,
+        nugget=lacking * (1.0 if series.logs is None else float(series.growth(place)[0]) ** 2),
         norms=describe_norms(series),
         radial_factors=[len(part) for part in draw.factors[: design.exact + 1]] + [1] * min(1, len(kept)),
     )

@@ -9,22 +9,28 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ._bulk import SIDE, Box, Bulk, Indices, boxes
 from ._evaluation import Parity, Scratch
 from ._inputs import DoubleArray, FloatArray
 from ._layers import Inputs, RowState, common_value
-from ._roads import Job, Pairs, Road
+from ._roads import Job, Pairs, Road, TableRoad
 
-TILE_ROWS, TILE_COLUMNS = 64, 1024
+#: Half a megabyte a tile. An operation on less than that leaves threads waiting for the interpreter's lock, and
+#: a power of two of columns would put a tile's columns into the same places of the cache.
+TILE_ROWS = 128
+TILE_COLUMNS = {np.dtype(np.float64): 480, np.dtype(np.float32): 992}
 
-#: Side and depth of the small products: 32 * 32 * 256 multiplications are below the size from which
-#: OpenBLAS starts threads, and large enough to run at the speed of one large product.
-_SIDE, _INNER = 32, 256
+#: Depth of the small products: 32 * 32 * 256 multiplications are below the size from which OpenBLAS starts
+#: threads, and large enough to run at the speed of one large product.
+_INNER = 256
 
 #: Pairs with 1 - |rho| below this are recomputed from x - y (or x + y): there arccos(rho) has lost
 #: more digits than the dtype's goal allows. Its error is eps / sqrt(2 (1 - |rho|)).
@@ -32,6 +38,12 @@ _CLOSE = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 1e-2}
 
 #: Numbers gathered at a time when close pairs are recomputed, and multiplications a product at most.
 _GATHER = 2**18
+
+#: With more than one pair in this many outside the range of the polynomial, all of a tile's go layer by layer.
+_MANY = 8
+
+#: Entries of the bundles' small products.
+_SPAN = 1024
 
 #: With more than one close pair in this many, all of a tile's are recomputed at once about its centre.
 _CROWDED = 32
@@ -91,11 +103,50 @@ class TilePlan:
     last: Weights
     offset: float
 
+    @property
+    def uniform(self) -> bool:
+        """Whether no layer depends on the rows, but through rho."""
+        roads = [*(layer.road for layer in self.layers), self.final]
+        return all(isinstance(road, TableRoad) for road in roads) and all(
+            layer.cosines.left is None and layer.half_left is None for layer in self.layers
+        )
+
+
+class Layered:
+    """The tiles' plan layer by layer, made when the first tile asks for it."""
+
+    def __init__(self, make: Callable[[], TilePlan]) -> None:
+        self._make = make
+        self._lock = Lock()
+        self._plan: TilePlan | None = None
+
+    def __call__(self) -> TilePlan:
+        """The plan; the first thread makes it while the others wait."""
+        with self._lock:
+            if self._plan is None:
+                self._plan = self._make()
+            return self._plan
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixPlan:
+    """All that the tiles of one kernel matrix share: `bulk` for most pairs where that is worth it, and the layers.
+
+    `left`, `right`: the padded unit rows; `last`, `offset` as in `TilePlan`.
+    """
+
+    left: FloatArray
+    right: FloatArray
+    last: Weights
+    offset: float
+    bulk: Bulk | None
+    layered: Layered
+
 
 def pad_rows(unit: FloatArray) -> FloatArray:
     """`unit` with zero rows appended up to a multiple of the small products' side."""
     n, d = unit.shape
-    padded = -(-n // _SIDE) * _SIDE
+    padded = -(-n // SIDE) * SIDE
     if padded == n and unit.flags.c_contiguous:
         return unit
     result = np.zeros((padded, d), dtype=unit.dtype)
@@ -103,41 +154,40 @@ def pad_rows(unit: FloatArray) -> FloatArray:
     return result
 
 
-def _weights(left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]) -> Weights:
+def weights(left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]) -> Weights:
+    """left_i right_j, as a number where they are all the same."""
     common = common_value(left, right)
     if common is not None:
         return Weights(common * common, None, None)
     return Weights(1.0, left.astype(dtype), right.astype(dtype))
 
 
-def bind_layers(
-    left: RowState, right: RowState, roads: tuple[Road, ...], dtype: np.dtype[Any]
-) -> tuple[tuple[Layer, ...], Weights]:
+def bind_layers(left: RowState, right: RowState, roads: tuple[Road, ...], dtype: np.dtype[Any]) -> tuple[Layer, ...]:
     """The layers as the tiles need them, from the paths of both sets of rows; `roads` of all but the last."""
     layers = []
     for road, rows, columns in zip(roads, left.layers, right.layers, strict=False):
         one, other = rows.angles, columns.angles
         common = common_value(one, other)
         halves = (None, None) if common is not None else ((one / 2).astype(dtype), (other / 2).astype(dtype))
-        layers.append(Layer(road, _weights(np.cos(one), np.cos(other), dtype), (common or 0.0) / 2, *halves))
-    return tuple(layers), _weights(left.last, right.last, dtype)
+        layers.append(Layer(road, weights(np.cos(one), np.cos(other), dtype), (common or 0.0) / 2, *halves))
+    return tuple(layers)
 
 
-def _product(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
+def _product(plan: MatrixPlan | TilePlan, job: Job, scratch: Scratch) -> FloatArray:
     """rho of the tile's pairs: a stack of small matrix products, zero rows included."""
     top, bottom, left, right = job
-    rows, columns = -(-(bottom - top) // _SIDE) * _SIDE, -(-(right - left) // _SIDE) * _SIDE
+    rows, columns = -(-(bottom - top) // SIDE) * SIDE, -(-(right - left) // SIDE) * SIDE
     d = plan.left.shape[1]
-    one = plan.left[top : top + rows].reshape(rows // _SIDE, 1, _SIDE, d)
-    other = plan.right[left : left + columns].reshape(1, columns // _SIDE, _SIDE, d)
+    one = plan.left[top : top + rows].reshape(rows // SIDE, 1, SIDE, d)
+    other = plan.right[left : left + columns].reshape(1, columns // SIDE, SIDE, d)
     rho = scratch.get("rho", (rows, columns))
-    stacked = rho.reshape(rows // _SIDE, _SIDE, columns // _SIDE, _SIDE).swapaxes(1, 2)
+    stacked = rho.reshape(rows // SIDE, SIDE, columns // SIDE, SIDE).swapaxes(1, 2)
     pieces = -(-d // _INNER)
     for index in range(pieces):
         part = slice(index * d // pieces, (index + 1) * d // pieces)
         target = stacked
         if index:
-            target = scratch.get("value", rho.shape).reshape(rho.shape[0] // _SIDE, _SIDE, -1, _SIDE).swapaxes(1, 2)
+            target = scratch.get("value", rho.shape).reshape(rho.shape[0] // SIDE, SIDE, -1, SIDE).swapaxes(1, 2)
         np.matmul(one[..., part], other[..., part].swapaxes(2, 3), out=target)
         if index:
             np.add(rho, scratch.get("value", rho.shape), out=rho)
@@ -205,9 +255,13 @@ def _close_angles(
     return angles
 
 
-def _first_pairs(plan: TilePlan, job: Job, scratch: Scratch) -> Pairs:
-    """The pairs at the inputs; nearly parallel and antiparallel ones from their differences."""
-    rho = _product(plan, job, scratch)
+def _first_pairs(
+    plan: TilePlan, rho: FloatArray, angles: Callable[[Indices, DoubleArray], DoubleArray], scratch: Scratch
+) -> Pairs:
+    """The pairs at the inputs; nearly parallel and antiparallel ones from their differences.
+
+    `angles` of the pairs at these places of `rho`, to x or, where the sign is -1, to -x.
+    """
     if not plan.angular:
         return Pairs(rho, rho, rho, None, rho)
     theta, gap = scratch.get("theta", rho.shape), scratch.get("gap", rho.shape)
@@ -218,10 +272,9 @@ def _first_pairs(plan: TilePlan, job: Job, scratch: Scratch) -> Pairs:
     if plan.layers:
         np.subtract(1.0, magnitude if folded else rho, out=gap)
     if close.size:
-        rows, columns = np.divmod(close, rho.shape[1])
         flat = rho.reshape(-1)
         sign = np.copysign(1.0, flat[close]).astype(np.float64)
-        angle = _close_angles(plan, job, rows, columns, sign, rho.size)
+        angle = angles(close, sign)
         small = 2.0 * np.sin(0.5 * angle) ** 2
         flat[close] = sign * (1.0 - small)
         far = (sign < 0.0) & (not folded)
@@ -340,9 +393,96 @@ def _signed_gap(layer: Layer, drop: FloatArray, sign: FloatArray, job: Job, scra
     return drop
 
 
-def evaluate_tile(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
-    """K_L or Theta_L on rows job[0]:job[1] and columns job[2]:job[3] (padding beyond them is undefined)."""
-    pairs = _first_pairs(plan, job, scratch)
+def evaluate_tile(plan: MatrixPlan, job: Job, scratch: Scratch) -> FloatArray:
+    """K_L or Theta_L on rows job[0]:job[1] and columns job[2]:job[3] (padding beyond them is undefined).
+
+    On the diagonal of rows with themselves, which has moments of its own, it is undefined too.
+    """
+    if plan.bulk is None:
+        layered = plan.layered()
+        return _by_layers(layered, job, _product(layered, job, scratch), scratch)
+    rho = _product(plan, job, scratch)
+    rows, columns = plan.bulk.outside(rho, job)
+    if not rows.size:
+        return _most_pairs(plan, plan.bulk, job, rho, scratch)
+    layered = plan.layered()
+    if layered.uniform:
+        if rows.size * _MANY > rho.size:
+            return _by_layers(layered, job, rho, scratch)
+        single = _single_pairs(layered, rows + job[0], columns + job[2], rho[rows, columns])
+        value = _most_pairs(plan, plan.bulk, job, rho, scratch)
+        value[rows, columns] = single
+        return value
+    parts = boxes(rows, columns, rho.shape[1], rho.size)
+    if parts is None:
+        return _by_layers(layered, job, rho, scratch)
+    value = _most_pairs(plan, plan.bulk, job, rho, scratch)
+    for part in parts:
+        _again(layered, job, part, value, scratch)
+    return value
+
+
+def _most_pairs(plan: MatrixPlan, bulk: Bulk, job: Job, rho: FloatArray, scratch: Scratch) -> FloatArray:
+    """The whole network as one polynomial."""
+    value = bulk.evaluate(rho, job, scratch)
+    weighted = plan.last.left is not None
+    if weighted and bulk.left is None:
+        plan.last.apply(value, job)
+    # where one weight serves all rows, it and the offset are in the coefficients
+    if plan.offset and (weighted or bulk.left is not None):
+        np.add(value, plan.offset, out=value)
+    return value
+
+
+def _single_pairs(plan: TilePlan, rows: Indices, columns: Indices, rho: FloatArray) -> FloatArray:
+    """Single pairs layer by layer, where no layer depends on the rows: (k,)."""
+    count = rows.size
+    # a whole number of the small products' spans; what is beyond is not used, and 0 is not evaluated apart
+    padded = np.zeros((1, -(-count // _SPAN) * _SPAN), rho.dtype)
+    padded[0, :count] = rho
+
+    def angles(close: Indices, sign: DoubleArray) -> DoubleArray:
+        return _angles(plan, rows[close], columns[close], sign)
+
+    scratch = Scratch(padded.size, padded.dtype)
+    pairs = _first_pairs(plan, padded, angles, scratch)
+    value = _through(plan, pairs, (0, 1, 0, count), scratch)[0, :count]
+    if plan.last.left is not None and plan.last.right is not None:
+        value = value * plan.last.left[rows] * plan.last.right[columns]
+    return value * plan.last.factor + plan.offset
+
+
+def _again(plan: TilePlan, job: Job, box: Box, value: FloatArray, scratch: Scratch) -> None:
+    """Part of a tile layer by layer."""
+    # a small product needs SIDE whole rows of either side
+    top = min(job[0] + box[0], len(plan.left) - SIDE)
+    left = min(job[2] + box[2], len(plan.right) - SIDE)
+    part = (top, job[0] + box[1], left, job[2] + box[3])
+    rho = _product(plan, part, scratch)
+    # what is around the box is not asked for; 0 is near nothing that is evaluated apart
+    rho[part[1] - top :] = 0.0
+    rho[:, part[3] - left :] = 0.0
+    again = _by_layers(plan, part, rho, scratch)
+    inner = again[job[0] + box[0] - top : part[1] - top, job[2] + box[2] - left : part[3] - left]
+    value[box[0] : box[1], box[2] : box[3]] = inner
+
+
+def _by_layers(plan: TilePlan, job: Job, rho: FloatArray, scratch: Scratch) -> FloatArray:
+    """The network layer by layer."""
+
+    def angles(close: Indices, sign: DoubleArray) -> DoubleArray:
+        rows, columns = np.divmod(close, rho.shape[1])
+        return _close_angles(plan, job, rows, columns, sign, rho.size)
+
+    value = _through(plan, _first_pairs(plan, rho, angles, scratch), job, scratch)
+    plan.last.apply(value, job)
+    if plan.offset:
+        np.add(value, plan.offset, out=value)
+    return value
+
+
+def _through(plan: TilePlan, pairs: Pairs, job: Job, scratch: Scratch) -> FloatArray:
+    """K_L or Theta_L without the rows' weights and b^2."""
     step = _angular_layer if plan.angular else _power_layer
     for layer in plan.layers:
         pairs = step(plan, layer, pairs, job, scratch)
@@ -355,7 +495,4 @@ def evaluate_tile(plan: TilePlan, job: Job, scratch: Scratch) -> FloatArray:
         if plan.final.gain != 1.0:
             np.multiply(slope, plan.final.gain, out=slope)
         np.add(value, slope, out=value)
-    plan.last.apply(value, job)
-    if plan.offset:
-        np.add(value, plan.offset, out=value)
     return value
