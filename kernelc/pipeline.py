@@ -60,6 +60,8 @@ DEFAULT_DEGREE = 64
 _SMOOTH_DEGREE = 256
 _KINKED_DEGREE = 512
 _MOST_NUMBERS, _MOST_BESIDE_A_FORM = 60_000, 12_000
+#: Room above the declared norms, and standard deviations beyond which no table looks.
+_NORM_ROOM, _DEVIATIONS = 1.5, 80
 _DEEP_RHOS = (-0.8, 0.3, 0.9)
 _DEEP_TOLERANCE = 1e-9
 
@@ -155,12 +157,32 @@ def _from_activation(spec: ActivationSpec, options: CompileOptions, watch: Progr
     # where a closed form serves other norms too, long tables are not worth their place
     most = _MOST_NUMBERS if form.program is None else _MOST_BESIDE_A_FORM
     norms = fit_norms(
-        traits, expansion, float(variance), options.norm_range, kept, most, lambda message: watch.step(message, 0.8)
+        _farther(spec, traits, options.norm_range[1]),
+        expansion,
+        float(variance),
+        options.norm_range,
+        kept,
+        most,
+        lambda message: watch.step(message, 0.8),
     )
     inputs = CertificateInputs(
         spec, options, traits, expansion, direct, oracle, versions(), form.content, form.reason, norms
     )
     return kept, form, traits, inputs
+
+
+def _farther(spec: ActivationSpec, traits: ActivationTraits, norm: float) -> ActivationTraits:
+    """The traits on a range that serves inputs up to `norm`; those at the compiled variance where there are none.
+
+    Where breakpoints are searched for, not solved for, the compiled variance says how far.
+    """
+    if traits.range_limit >= _DEVIATIONS * norm:
+        return traits
+    try:
+        farther = analyse(spec, Fraction(math.ceil((_NORM_ROOM * norm) ** 2)))
+    except KernelcError:
+        return traits
+    return farther if farther.range_limit > traits.range_limit else traits
 
 
 def _from_dual_kernel(spec: DualKernelSpec, options: CompileOptions, watch: Progress) -> _Stages:

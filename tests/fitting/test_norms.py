@@ -25,6 +25,7 @@ from kernelc.backends.numpy.norms import render
 from kernelc.backends.numpy.printer import runtime_text
 from kernelc.expansion import expand
 from kernelc.fitting import fit_norms
+from kernelc.fitting.norms.activation import scaled_activation
 from kernelc.model import NormFit
 from kernelc.parse import parse_activation
 
@@ -215,3 +216,11 @@ def test_homogeneous_activations_need_none() -> None:
     found = fit_norms(traits, expand(traits, Fraction(1), 4, 16, None), 1.0, (_LOW, _HIGH), 4, 60_000)
     assert found.program is None
     assert "homogeneous" in str(found.reason)
+
+
+def test_a_breakpoint_at_zero_that_was_searched_for_is_an_edge() -> None:
+    traits = analyse(parse_activation("Max(t, tanh(t))", name="k", parameters={}), Fraction(25))
+    assert traits.breakpoints[0].lower < 0
+    activation = scaled_activation(traits, 5.0)
+    assert activation is not None
+    assert 0.0 in activation.coarse_edges

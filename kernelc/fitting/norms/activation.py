@@ -29,6 +29,7 @@ _WIDE_DEGREE, _WIDE_STEP = 500, 0.5
 _GRADES = 8
 _GRADED = 0.25
 _SIZE = 1e-4
+_ZERO = 1e-30
 #: log of what is negligible: |sigma(s z)| exp(-z^2/4) against its norm.
 _NEGLIGIBLE = -80.0
 #: Points in work at a time: a few arrays of them stay in the cache.
@@ -74,7 +75,9 @@ def scaled_activation(traits: ActivationTraits, high: float) -> ScaledActivation
     with_slope = traits.derivative_refused is None
     graded = replace(traits, pieces=tuple(part for piece in traits.pieces for part in _graded(piece)))
     proxy = make_proxy(graded, Fraction(1), radius * high, (_SIZE, _SIZE if with_slope else 0.0))
-    return ScaledActivation(proxy, radius, with_slope)
+    # a breakpoint at 0 that was found, not solved for, is a tiny interval
+    edges = np.where(np.abs(proxy.edges) < _ZERO, 0.0, proxy.edges)
+    return ScaledActivation(replace(proxy, edges=edges), radius, with_slope)
 
 
 def _graded(piece: Piece) -> list[Piece]:

@@ -1,0 +1,339 @@
+"""Errors of nngp and ntk of rows of different norms, for activations without a closed form, as a Markdown table.
+
+    python -m tests.backends.measure_norms [--norms 1/4,4] [--depths 1,2,3,10] [NAME ...]
+
+Not a test. Each is compiled; rows: a duplicate, an antipode, a multiple, rows within 1e-7 and 1e-9 of those, a zero
+row. The truth is the recursion with graded Gauss rules in doubles, 1 - rho carried from E[(sigma(u) / R -
+sigma(v) / R')^2] / 2; the rule itself is compared with mpmath's nested quadrature at 20 digits. A cell
+is the largest error relative to the diagonal's roots of the small matrix, and of the same pairs in a large matrix,
+large enough for one polynomial of the whole network to be fitted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import numpy.typing as npt
+
+import kernelc
+
+Wide = npt.NDArray[np.float64]
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A formula with sigma and sigma' for arrays and for mpmath."""
+
+    formula: str
+    value: Function
+    slope: Function
+    exact: Function
+    exact_slope: Function
+
+
+def _sech2(t: Any) -> Any:
+    return 1 - np.tanh(t) ** 2
+
+
+def _silu_slope(t: Any) -> Any:
+    share = 1 / (1 + np.exp(-t))
+    return share * (1 + t * (1 - share))
+
+
+def _softplus(t: Any) -> Any:
+    return np.maximum(t, 0) + np.log1p(np.exp(-np.abs(t)))
+
+
+def _mish_slope(t: Any) -> Any:
+    inner = np.tanh(_softplus(t))
+    return inner + t * (1 - inner**2) / (1 + np.exp(-t))
+
+
+def _mp_mish_slope(t: Any) -> Any:
+    inner = mpmath.tanh(mpmath.log1p(mpmath.exp(t)))
+    return inner + t * (1 - inner**2) / (1 + mpmath.exp(-t))
+
+
+ACTIVATIONS = {
+    "tanh": Activation("tanh(t)", np.tanh, _sech2, mpmath.tanh, lambda t: mpmath.sech(t) ** 2),
+    "silu": Activation(
+        "t/(1 + exp(-t))",
+        lambda t: t / (1 + np.exp(-t)),
+        _silu_slope,
+        lambda t: t / (1 + mpmath.exp(-t)),
+        lambda t: (1 + t / (1 + mpmath.exp(t))) / (1 + mpmath.exp(-t)),
+    ),
+    "mish": Activation(
+        "t*tanh(log(1 + exp(t)))",
+        lambda t: t * np.tanh(_softplus(t)),
+        _mish_slope,
+        lambda t: t * mpmath.tanh(mpmath.log1p(mpmath.exp(t))),
+        _mp_mish_slope,
+    ),
+    "kinked_tanh": Activation(
+        "Max(t, tanh(t))",
+        lambda t: np.maximum(t, np.tanh(t)),
+        lambda t: np.where(t > 0, 1, _sech2(t)),
+        lambda t: max(t, mpmath.tanh(t)),
+        lambda t: mpmath.mpf(1) if t > 0 else mpmath.sech(t) ** 2,
+    ),
+    "abs_tanh": Activation(
+        "Abs(t)*tanh(t)",
+        lambda t: np.abs(t) * np.tanh(t),
+        lambda t: np.sign(t) * np.tanh(t) + np.abs(t) * _sech2(t),
+        lambda t: abs(t) * mpmath.tanh(t),
+        lambda t: mpmath.sign(t) * mpmath.tanh(t) + abs(t) * mpmath.sech(t) ** 2,
+    ),
+}
+#: depth -> w_std, b_std
+SETTINGS = {1: ((1.0, 0.0), (0.9, 0.3)), 2: ((1.1, 0.0),), 3: ((1.1, 0.3),), 10: ((1.15, 0.1),)}
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_RADIUS = 9.5
+_FLOAT = np.float64
+_PI = np.pi
+_ROOT = np.sqrt(2 * _PI)
+
+
+def _panels(depth: int) -> Wide:
+    """Edges from 0 to the radius of a half line, graded by 3 towards 0 and at most 1 long."""
+    small = _FLOAT(3) ** np.arange(-depth, 0)
+    return np.concatenate([[_FLOAT(0)], small, np.arange(1, 10, dtype=_FLOAT), [_FLOAT(_RADIUS)]])
+
+
+_EDGES = _panels(22)
+
+
+def _line() -> tuple[Wide, Wide]:
+    """Nodes and weights on the half line, without a density."""
+    half, middle = np.diff(_EDGES) / 2, (_EDGES[1:] + _EDGES[:-1]) / 2
+    return (middle[:, None] + half[:, None] * _NODES).ravel(), (half[:, None] * _WEIGHTS).ravel()
+
+
+_HALF, _HALF_WEIGHTS = _line()
+_OUTER = np.concatenate([-_HALF[::-1], _HALF])
+_OUTER_WEIGHTS = np.concatenate([_HALF_WEIGHTS[::-1], _HALF_WEIGHTS])
+
+
+def _density(x: Wide) -> Wide:
+    density: Wide = np.exp(-x * x / 2) / _ROOT
+    return density
+
+
+def moment(f: Function, s: Any) -> Any:
+    """E[f(s Z)^2]."""
+    return np.sum(_OUTER_WEIGHTS * _density(_OUTER) * f(s * _OUTER) ** 2)
+
+
+def expectations(f: list[Function], s1: Any, s2: Any, theta: Any) -> list[Any]:
+    """E[g(u, v)] of each g, u = s1 x, v = s2 (cos(theta) x + sin(theta) y), in doubles."""
+    cosine, sine = np.cos(theta), np.sin(theta)
+    x = _OUTER
+    total = [_FLOAT(0)] * len(f)
+    # the kink of v, as seen from each x, cut into the line of y
+    at = -cosine * x / sine if sine > 0 else np.full_like(x, np.inf)
+    at = np.clip(at, -2 * _RADIUS, 2 * _RADIUS)
+    for start in range(0, x.size, 64):
+        part = slice(start, start + 64)
+        y = at[part, None] + np.concatenate([-_WIDE[::-1], _WIDE])
+        weight = np.concatenate([_WIDE_WEIGHTS[::-1], _WIDE_WEIGHTS]) * _density(y)
+        u, v = s1 * x[part, None], s2 * (cosine * x[part, None] + sine * y)
+        outer = (_OUTER_WEIGHTS * _density(x))[part, None] * weight
+        for index, g in enumerate(f):
+            total[index] = total[index] + np.sum(outer * g(u, v))
+    return total
+
+
+_WIDE_EDGES = np.concatenate([_EDGES, np.arange(10, 30, dtype=_FLOAT)])
+_WIDE = (((_WIDE_EDGES[1:] + _WIDE_EDGES[:-1]) / 2)[:, None] + (np.diff(_WIDE_EDGES) / 2)[:, None] * _NODES).ravel()
+_WIDE_WEIGHTS = ((np.diff(_WIDE_EDGES) / 2)[:, None] * _WEIGHTS).ravel()
+
+
+@dataclass
+class Pair:
+    """Two rows through the layers: their s, theta with a small relative error, Theta."""
+
+    s1: Any
+    s2: Any
+    theta: Any
+    tangent: Any
+
+
+def _next(activation: Activation, pair: Pair, w: Any, b: Any, own: bool) -> tuple[Pair, Any]:
+    f, g = activation.value, activation.slope
+    r1, r2 = np.sqrt(moment(f, pair.s1)), np.sqrt(moment(f, pair.s2))
+    if own or (pair.theta == 0 and pair.s1 == pair.s2):
+        value, slope, gap = r1 * r2, moment(g, pair.s1), _FLOAT(0)
+    elif pair.s1 == 0 or pair.s2 == 0:
+        value, slope = [
+            np.sum(_OUTER_WEIGHTS * _density(_OUTER) * h(pair.s1 * _OUTER))
+            * np.sum(_OUTER_WEIGHTS * _density(_OUTER) * h(pair.s2 * _OUTER))
+            for h in (f, g)
+        ]
+        gap = _FLOAT(1)
+    else:
+        far = pair.theta > 1.6
+        sign = -1 if far else 1
+        theta = _PI - pair.theta if far else pair.theta
+        value, slope, apart = expectations(
+            [
+                lambda u, v: f(u) * f(sign * v),
+                lambda u, v: g(u) * g(sign * v),
+                lambda u, v: (f(u) / r1 - f(sign * v) / r2) ** 2 / 2,
+            ],
+            pair.s1,
+            pair.s2,
+            theta,
+        )
+        gap = apart
+    kernel = w * w * value + b * b
+    t1, t2 = np.sqrt(w * w * r1 * r1 + b * b), np.sqrt(w * w * r2 * r2 + b * b)
+    # 1 - rho' = w^2 r1 r2 gap / (t1 t2) + 2 sin((phi1 - phi2) / 2)^2
+    phi = np.arctan2(b, w * r1) - np.arctan2(b, w * r2)
+    scale = t1 * t2 if t1 > 0 and t2 > 0 else _FLOAT(1)
+    near = w * w * r1 * r2 * gap / scale + 2 * np.sin(phi / 2) ** 2
+    theta = 2 * np.arcsin(np.sqrt(np.clip(near / 2, 0, 1)))
+    return Pair(t1, t2, theta, kernel + w * w * slope * pair.tangent), kernel
+
+
+def truth(activation: Activation, x: npt.NDArray[np.float64], depth: int, w: float, b: float) -> tuple[Any, Any]:
+    """(NNGP, NTK) in doubles."""
+    wide, n = x.astype(_FLOAT), len(x)
+    w, b = _FLOAT(w), _FLOAT(b)
+    kernels = np.zeros((2, n, n), _FLOAT)
+    rows = np.concatenate([w * wide, np.full((n, 1), b)], axis=1)
+    size = np.sqrt(np.sum(rows * rows, axis=1))
+    for i in range(n):
+        for j in range(i, n):
+            inner = np.sum(rows[i] * rows[j])
+            theta = _FLOAT(0)
+            if size[i] > 0 and size[j] > 0 and i != j:
+                one, other = rows[i] / size[i], rows[j] / size[j]
+                theta = 2 * np.arctan2(np.sqrt(np.sum((one - other) ** 2)), np.sqrt(np.sum((one + other) ** 2)))
+            pair, value = Pair(size[i], size[j], theta, inner), inner
+            for _ in range(depth):
+                pair, value = _next(activation, pair, w, b, i == j)
+            kernels[0, i, j] = kernels[0, j, i] = value
+            kernels[1, i, j] = kernels[1, j, i] = pair.tangent
+    return kernels[0], kernels[1]
+
+
+def rule_error(activation: Activation, low: float, high: float) -> float:
+    """The largest relative difference of T and Tdot from mpmath's nested quadrature, at one pair."""
+    worst = 0.0
+    with mpmath.workdps(20):
+        for s1, s2, theta in ((low, high, 0.7),):
+            found = expectations(
+                [
+                    lambda u, v: activation.value(u) * activation.value(v),
+                    lambda u, v: activation.slope(u) * activation.slope(v),
+                ],
+                _FLOAT(s1),
+                _FLOAT(s2),
+                _FLOAT(theta),
+            )
+            for index, f in enumerate((activation.exact, activation.exact_slope)):
+                exact = _nested(f, s1, s2, theta)
+                size = float(
+                    np.sqrt(np.prod([moment((activation.value, activation.slope)[index], _FLOAT(s)) for s in (s1, s2)]))
+                )
+                worst = max(worst, abs(float(mpmath.mpf(str(found[index])) - exact)) / size)
+    return worst
+
+
+def _nested(f: Function, s1: float, s2: float, theta: float) -> Any:
+    cosine, sine = mpmath.cos(theta), mpmath.sin(theta)
+    ends = [-12, -1, -mpmath.mpf(1) / 8, 0, mpmath.mpf(1) / 8, 1, 12]
+
+    def inner(x: Any) -> Any:
+        kink = -cosine * x / sine
+        cuts = sorted({mpmath.mpf(-13), *(c for c in (kink + e for e in ends[1:-1]) if abs(c) < 13), mpmath.mpf(13)})
+        return mpmath.quad(lambda y: f(s2 * (cosine * x + sine * y)) * mpmath.npdf(y), cuts, maxdegree=4)
+
+    return mpmath.quad(lambda x: f(s1 * x) * mpmath.npdf(x) * inner(x), ends, maxdegree=4)
+
+
+def inputs(low: float, high: float, w: float, b: float, zero: bool) -> npt.NDArray[np.float64]:
+    """Rows whose first scales hypot(w |x|, b) lie in [low, high], and a zero row."""
+    base, other = np.array([0.6, -0.3, 0.5]), np.array([0.2, 1.1, -1.7])
+    top = np.sqrt(high**2 - b**2) / w * 0.999
+    bottom = np.sqrt(max(low**2 - b**2, 0.0)) / w * 1.001
+    base = base / np.linalg.norm(base)
+    middle = np.sqrt(top * max(bottom, 0.01 * top))
+    rows = [
+        middle * base,
+        middle * base,
+        -middle * base,
+        top * base,
+        middle * base + 1e-7 * other,
+        top * other / np.linalg.norm(other),
+        max(bottom, 0.02 * top) * (0.3 * other + base) / np.linalg.norm(0.3 * other + base),
+        1e-9 * other - middle * base,
+    ]
+    return np.array([*rows, np.zeros(3)] if zero else rows)
+
+
+def errors(package: Any, activation: Activation, x: Any, depth: int, w: float, b: float) -> list[list[float]]:
+    """float64 and float32, each: NNGP, NTK, and both in a large matrix."""
+    exact = truth(activation, x, depth, w, b)
+    count = 520
+    filler = np.random.default_rng(1).standard_normal((count, 3))
+    sizes = np.linalg.norm(x, axis=1)
+    least = sizes[sizes > 0].min()
+    filler *= (np.geomspace(least, sizes.max(), count) / np.linalg.norm(filler, axis=1))[:, None]
+    found = []
+    for dtype in (np.float64, np.float32):
+        small = x.astype(dtype)
+        if dtype is np.float32:
+            exact = truth(activation, small.astype(np.float64), depth, w, b)
+        row = []
+        for rows in (small, np.concatenate([small, filler.astype(dtype)])):
+            for kernel, true in zip((package.nngp, package.ntk), exact, strict=True):
+                result = kernel(rows, depth=depth, w_std=w, b_std=b)
+                assert (result == result.T).all()
+                scale = np.sqrt(np.diag(true))
+                scale = np.multiply.outer(scale, scale)
+                block = np.abs(result[: len(x), : len(x)] - true)
+                row.append(float(np.max(np.divide(block, scale, out=np.zeros_like(block), where=scale > 0))))
+        found.append(row)
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--norms", default="1/4,4")
+    parser.add_argument("--depths", default="1,2,3,10")
+    parser.add_argument("names", nargs="*", default=list(ACTIVATIONS))
+    options = parser.parse_args()
+    low, high = (float(Fraction(text)) for text in options.norms.split(","))
+    with tempfile.TemporaryDirectory() as folder:
+        sys.path.insert(0, folder)
+        print("| activation | depth, w_std, b_std | dtype | nngp | ntk | nngp, large | ntk, large |")
+        print("|---|---|---|---|---|---|---|")
+        for name in options.names:
+            activation = ACTIVATIONS[name]
+            print(f"{name}: the rule differs from mpmath by {rule_error(activation, low, high):.0e}", flush=True)
+            kernelc.compile(activation.formula, name=name, norms=(low, high)).write(folder)
+            package = importlib.import_module(name)
+            for depth in map(int, options.depths.split(",")):
+                for w, b in SETTINGS[depth]:
+                    x = inputs(low, high, w, b, zero=True)
+                    for dtype, row in zip(
+                        ("float64", "float32"), errors(package, activation, x, depth, w, b), strict=True
+                    ):
+                        cells = " | ".join(f"{value:.0e}" for value in row)
+                        print(f"| {name} | {depth}, {w}, {b} | {dtype} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
