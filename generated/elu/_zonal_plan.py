@@ -6,6 +6,7 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -121,14 +122,28 @@ class ZonalPlanner:
         The score is the geometric mean with weights 2 : 1, where an error on the second pairs below a thirtieth of
         that on the first counts as that; with `worst` it is the larger of the two.
         """
+        unknown = pairs[0] is not pairs[1]
+        kept = min(_UNKNOWN_KEEPS, len(self.factors) - 1) if unknown else 0
+        # so few features that these degrees cannot be had take what there is
+        found = self._scored(features, pairs, worst, kept) or self._scored(features, pairs, worst, 0)
+        if not found:
+            enough = next(m for m in itertools.count(features + 1) if self._scored(m, pairs, worst, 0))
+            raise ValueError(f"features: {features} are too few for {self.series.name}; take at least {enough}")
+        least = min(score for score, _ in found)
+        near = [design for score, design in found if score <= least * _NEAR]
+        return min(near, key=lambda design: design.top)
+
+    def _scored(
+        self, features: int, pairs: tuple[Pairs, Pairs], worst: bool, kept: int
+    ) -> list[tuple[float, ZonalDesign]]:
+        """The designs worth a look that keep degrees up to `kept`, each with its score."""
         found: list[tuple[float, ZonalDesign]] = []
         block, least, rising = -1, math.inf, False
-        unknown, needed = pairs[0] is not pairs[1], min(_UNKNOWN_KEEPS, len(self.factors) - 1)
         for design in self.designs(features):
             if design.exact != block:
                 block, least, rising = design.exact, math.inf, False
             directions, sketched = self.directions(design, features), any(design.channels(self.factors))
-            if rising or (sketched and not directions) or (unknown and design.top < needed):
+            if rising or (sketched and not directions) or design.top < kept:
                 continue
             first, second = (self.errors(design, each).relative(directions) for each in pairs)
             weighed = first * first * max(second, first * _ISOTROPIC_GAIN)
@@ -136,11 +151,7 @@ class ZonalPlanner:
             found.append((score, design))
             least = min(least, score)
             rising = score > _RISING * least and design.top > design.exact + 8
-        if not found:
-            raise ValueError(f"features: {features} are too few for {self.series.name}; take at least 3")
-        least = min(score for score, _ in found)
-        near = [design for score, design in found if score <= least * _NEAR]
-        return min(near, key=lambda design: design.top)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def fit_ridge(sketch: FeatureSketch, x: Any, y: Any, ridge: SupportsFloat) -> Ri
     nugget = on_host(sketch.nugget(x))
     if targets.ndim not in (1, 2) or len(targets) != len(nugget):
         raise ValueError(f"y: expected {len(nugget)} values or rows of values, got shape {targets.shape}")
-    if len(nugget) < sketch.plan["features"]:
+    if len(nugget) < sketch.plan["features"] and not on_device(x):
         rows = np.concatenate(list(sketch.blocks(x, _BLOCK))).astype(np.float64)
         matrix = rows @ rows.T
         matrix[np.diag_indices_from(matrix)] += noise + nugget
