@@ -13,7 +13,7 @@ verbatim; it needs NumPy alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,8 @@ class RadialSeries:
     #: over a range g(s) = s^order exp(the interpolant of `logs` (J,)); None: g = 1
     order: float = 0.0
     logs: DoubleArray | None = None
+    #: what each coefficient at equal norms is wrong by between the nodes, in the root of the mean square
+    missed: DoubleArray | None = None
 
     @property
     def degree(self) -> int:
@@ -226,11 +228,11 @@ def _over_norms(
     """
     for count in _NODES:
         series = _at_nodes(tables, norms, kernel, depth, reach, count)
-        place, missed = _missed(series, norms)
-        if missed <= _WELL_RESOLVED:
-            return series
-    if missed <= _UNRESOLVED:
-        return series
+        place, worst, missed = _missed(series, norms)
+        if worst <= _WELL_RESOLVED:
+            return replace(series, missed=missed)
+    if worst <= _UNRESOLVED:
+        return replace(series, missed=missed)
     compiled = math.sqrt(tables.variance)
     raise ValueError(
         f"norms: {series.name} varies too fast from norm {series.low!r} to {series.high!r} for features that serve "
@@ -290,18 +292,19 @@ def _layers(
     return rows, size, np.log(np.maximum(scale * size, 1e-300))
 
 
-def _missed(series: RadialSeries, norms: NormTables) -> tuple[float, float]:
-    """(a norm, by how much the held coefficients or log g are wrong there), the worst of those between the nodes."""
+def _missed(series: RadialSeries, norms: NormTables) -> tuple[float, float, DoubleArray]:
+    """Between the nodes: the worst norm, by how much coefficients or log g are wrong there, and `missed`."""
     middle = np.sqrt((series.norms[1:] + series.shift) * (series.norms[:-1] + series.shift)) - series.shift
     rows, size, logs = _layers(series.name, norms, series.kernel, series.depth, middle)
     exact = network_coefficients([part**2 for part in rows], series.kernel, rows[0].shape[-1] - 1) / size[:, None] ** 2
     weights = series.weights(middle)
     found = np.einsum("ni,nj,ijk->nk", weights, weights, series.coefficients, optimize=True)
-    wrong = np.abs(found[:, : exact.shape[-1]] - exact).sum(axis=1)
-    grown = np.abs(np.log(series.growth(middle)) - logs) * (_WELL_RESOLVED / _GROWTH_ERROR)
-    worst = np.maximum(wrong, grown)
+    wrong = np.abs(found[:, : exact.shape[-1]] - exact)
+    grown = np.abs(np.log(series.growth(middle)) - logs)
+    worst = np.maximum(wrong.sum(axis=1), grown * (_WELL_RESOLVED / _GROWTH_ERROR))
     place = int(worst.argmax())
-    return float(middle[place]), float(worst[place])
+    both = wrong + 2.0 * grown[:, None] * np.abs(exact)
+    return float(middle[place]), float(worst[place]), np.sqrt(np.mean(both * both, axis=0))
 
 
 def _nodes(low: float, high: float, shift: float, count: int) -> DoubleArray:

@@ -147,3 +147,12 @@ def slope_at(series: RadialSeries, pairs: Pairs) -> DoubleArray:
     powers = np.power(pairs.rho[:, None], order[None, :] - 1)
     value: DoubleArray = np.einsum("pk,pk->p", table[pairs.first, pairs.second], powers)
     return value
+
+
+def missed_at(series: RadialSeries, pairs: Pairs) -> DoubleArray:
+    """What the series is wrong by between its nodes at each pair (n,), g left out, all coefficients' errors alike."""
+    if series.missed is None:
+        return np.zeros_like(pairs.rho)
+    powers = np.power(np.abs(pairs.rho)[:, None], np.arange(len(series.missed))[None, :])
+    value: DoubleArray = powers @ series.missed
+    return value

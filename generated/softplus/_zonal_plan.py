@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ._inputs import DoubleArray
-from ._judged import Pairs, kernel_at, slope_at
+from ._judged import Pairs, kernel_at, missed_at, slope_at
 from ._radial import RadialSeries
 from ._zonal import (
     HAAR_DIMENSION,
@@ -111,7 +111,7 @@ class ZonalPlanner:
         _, curves, truth, exact = self._prepared(pairs)
         kappa, variance = curves.at(design.exact, design.top)
         bias = truth - exact[: design.exact + 1].sum(axis=0) - kappa
-        squared = pairs.mean(bias**2)
+        squared = pairs.mean(bias**2) + pairs.mean(missed_at(self.series, pairs) ** 2)
         if self.front is not None:
             squared += pairs.mean(slope_at(self.series, pairs) ** 2 * (1.0 - pairs.rho**2) ** 2) / self.front
         return Errors(squared, pairs.mean(variance), pairs.mean(truth**2))
