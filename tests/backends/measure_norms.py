@@ -328,9 +328,12 @@ def main() -> None:
             for depth in map(int, options.depths.split(",")):
                 for w, b in SETTINGS[depth]:
                     x = inputs(low, high, w, b, zero=True)
-                    for dtype, row in zip(
-                        ("float64", "float32"), errors(package, activation, x, depth, w, b), strict=True
-                    ):
+                    try:
+                        rows = errors(package, activation, x, depth, w, b)
+                    except ValueError as error:  # a layer leaves the range that was compiled
+                        print(f"| {name} | {depth}, {w}, {b} | refused: {error} |", flush=True)
+                        continue
+                    for dtype, row in zip(("float64", "float32"), rows, strict=True):
                         cells = " | ".join(f"{value:.0e}" for value in row)
                         print(f"| {name} | {depth}, {w}, {b} | {dtype} | {cells} |", flush=True)
 
