@@ -33,7 +33,7 @@ from ._norms import NormTables, serves
 from ._pairs import ClosedPairs
 from ._roads import Road
 from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source, wants_central
-from ._tiles import Layered, MatrixPlan, TilePlan, Weights, bind_layers, pad_rows, weights
+from ._tileplan import Layered, MatrixPlan, TilePlan, Weights, bind_layers, pad_rows, weights
 
 #: Rows of each side whose pairs show where most angles lie (for one polynomial more of them, as long as that takes no
 #: more multiplications than the last number), and by how much that range is widened.

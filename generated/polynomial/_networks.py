@@ -25,7 +25,8 @@ from ._layers import Network
 from ._norms import NormTables
 from ._plans import Closed, Rows, make_plan
 from ._roads import Job
-from ._tiles import TILE_COLUMNS, TILE_ROWS, MatrixPlan, evaluate_tile
+from ._tileplan import MatrixPlan
+from ._tiles import TILE_COLUMNS, TILE_ROWS, evaluate_tile
 
 #: Below this many entries threads cost more than they bring.
 _THREAD_ENTRIES = 2**18

@@ -7,7 +7,6 @@ generated package, copied verbatim; it needs NumPy alone.
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from ._inputs import DoubleArray, FloatArray, as_depth
 from ._judged import sample_pairs
 from ._norms import NormTables
 from ._nystrom import NystromMap
-from ._plan import SKETCHES, Plan, Planned, Request, describe_norms, make_plan
+from ._plan import Plan, Planned, Request, describe_norms, make_plan, make_request
 from ._powers import PowerMap
 from ._radial import RadialSeries, radial_series
 from ._recentre import Centre, recentred
@@ -32,77 +31,13 @@ from ._rows import AnyRows, CountSketch, DenseRows, DeviceSource, RowSource, as_
 from ._zonal import ZonalMap
 from ._zonal_plan import FRONT_COLUMNS
 
-DEFAULT_FEATURES = 4096
 #: Rows a tile: with the columns of a tile they stay in a second-level cache. Every tile is filled up to this many
 #: rows, so that a row's features do not depend on the rows it comes with.
 TILE_ROWS = 128
-_MOST_SEED = 2**64 - 1
 #: Rows of the data that a plan looks at, and rows at a time for the exact kernel.
 _SAMPLE_ROWS, _NYSTROM_ROWS = 4096, 2048
 #: Below this many entries of the result threads cost more than they bring.
 _THREAD_ENTRIES = 2**18
-
-
-def _as_count(name: str, value: SupportsIndex, least: int) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}") from None
-    if count < least:
-        raise ValueError(f"{name}: expected an integer of at least {least}, got {count}")
-    return count
-
-
-def make_request(
-    columns: SupportsIndex,
-    features: SupportsIndex | None,
-    epsilon: SupportsFloat | None,
-    seed: SupportsIndex,
-    sketch: str,
-    draws: str,
-    pairs: str,
-    normalise: bool,
-) -> Request:
-    """Checked options of a plan; 4096 features where neither features nor epsilon is given.
-
-    Raises:
-        ValueError: naming the argument.
-    """
-    if features is not None and epsilon is not None:
-        raise ValueError("features, epsilon: give the number of features, or the error that chooses it, not both")
-    for name, value, known in (
-        ("sketch", sketch, ("auto", *SKETCHES)),
-        ("draws", draws, ("auto", "independent")),
-        ("pairs", pairs, ("unknown", "isotropic", "sample")),
-    ):
-        if value not in known:
-            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
-    goal = None
-    if epsilon is not None:
-        try:
-            goal = float(epsilon)
-        except (TypeError, ValueError):
-            raise ValueError(f"epsilon: expected a number in (0, 1), got {epsilon!r}") from None
-        if not 0.0 < goal < 1.0:
-            raise ValueError(f"epsilon: expected a number in (0, 1), got {goal!r}")
-        count = None
-    else:
-        count = _as_count("features", DEFAULT_FEATURES if features is None else features, 1)
-    number = _as_count("seed", seed, 0)
-    if number > _MOST_SEED:
-        raise ValueError(f"seed: expected an integer below 2^64, got {number}")
-    return Request(
-        columns=_as_count("dim", columns, 1),
-        features=count,
-        epsilon=goal,
-        seed=number,
-        sketch=sketch,  # type: ignore[arg-type]
-        draws=draws,  # type: ignore[arg-type]
-        normalise=bool(normalise),
-        pairs=pairs,  # type: ignore[arg-type]
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import html
 import json
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
 
@@ -32,6 +33,8 @@ from ._zonal_plan import ZonalDraw, ZonalPlanner, zonal_flops, zonal_guarantee
 SketchName = Literal["zonal", "polysketch", "tensorsketch"]
 SKETCHES: tuple[SketchName, ...] = ("zonal", "polysketch", "tensorsketch")
 
+#: Features where nothing is said, and the largest seed.
+DEFAULT_FEATURES, _MOST_SEED = 4096, 2**64 - 1
 #: The most features a plan for an error proposes.
 MOST_FEATURES = 65536
 #: An operation of a transform takes about as long as this many of a matrix product (measured, NumPy, float32).
@@ -82,6 +85,68 @@ class Request:
     draws: Literal["auto", "independent"] = "auto"
     normalise: bool = True
     pairs: Literal["unknown", "isotropic", "sample"] = "unknown"
+
+
+def _as_count(name: str, value: SupportsIndex, least: int) -> int:
+    if isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}") from None
+    if count < least:
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {count}")
+    return count
+
+
+def make_request(
+    columns: SupportsIndex,
+    features: SupportsIndex | None,
+    epsilon: SupportsFloat | None,
+    seed: SupportsIndex,
+    sketch: str,
+    draws: str,
+    pairs: str,
+    normalise: bool,
+) -> Request:
+    """Checked options of a plan; 4096 features where neither features nor epsilon is given.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if features is not None and epsilon is not None:
+        raise ValueError("features, epsilon: give the number of features, or the error that chooses it, not both")
+    for name, value, known in (
+        ("sketch", sketch, ("auto", *SKETCHES)),
+        ("draws", draws, ("auto", "independent")),
+        ("pairs", pairs, ("unknown", "isotropic", "sample")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+    goal = None
+    if epsilon is not None:
+        try:
+            goal = float(epsilon)
+        except (TypeError, ValueError):
+            raise ValueError(f"epsilon: expected a number in (0, 1), got {epsilon!r}") from None
+        if not 0.0 < goal < 1.0:
+            raise ValueError(f"epsilon: expected a number in (0, 1), got {goal!r}")
+        count = None
+    else:
+        count = _as_count("features", DEFAULT_FEATURES if features is None else features, 1)
+    number = _as_count("seed", seed, 0)
+    if number > _MOST_SEED:
+        raise ValueError(f"seed: expected an integer below 2^64, got {number}")
+    return Request(
+        columns=_as_count("dim", columns, 1),
+        features=count,
+        epsilon=goal,
+        seed=number,
+        sketch=sketch,  # type: ignore[arg-type]
+        draws=draws,  # type: ignore[arg-type]
+        normalise=bool(normalise),
+        pairs=pairs,  # type: ignore[arg-type]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import kernelc
 from kernelc.backends.numpy.runtime._bulk import SIDE, Bulk, boxes
 from kernelc.backends.numpy.runtime._evaluation import Scratch
 from kernelc.backends.numpy.runtime._interpolation import of_rows
+from tests.backends.conftest import import_folder
 from tests.backends.programs import unit_rows
 
 Load = Callable[[str], ModuleType]
@@ -92,6 +95,22 @@ def test_a_bias_and_any_norms(package_of: Load, monkeypatch: pytest.MonkeyPatch,
     x = mixed_rows(520, 150) * np.linspace(0.5, 2.0, 520)[:, None]
     bulk = compared(package_of(name), monkeypatch, x, depth=3, w_std=1.3, b_std=0.4)
     assert bulk.left is not None
+
+
+@pytest.mark.usefixtures("no_norm_tables")
+def test_the_corners_of_a_range_of_norms(tmp_path: Path) -> None:
+    """exp(t / 2), where nearly parallel rows of large norms are the hardest: E = exp((q11 + q22 + 2 q12) / 8)."""
+    folder = kernelc.compile("exp(t/2)", name="half_exponential", degree=16).write(tmp_path)
+    package = import_folder(folder, "half_exponential_in_corners")
+    x = np.random.default_rng(3).standard_normal((600, 3))
+    x *= (np.geomspace(0.26, 3.9, 600) / np.linalg.norm(x, axis=1))[:, None]
+    wide = x.astype(np.longdouble)
+    covariance = 0.64 * (wide @ wide.T) + 0.16
+    size = np.diag(covariance)
+    truth = 0.64 * np.exp((size[:, None] + size + 2 * covariance) / 8) + 0.16
+    scale = np.sqrt(np.diag(truth))
+    error = np.abs(package.nngp(x, w_std=0.8, b_std=0.4) - truth) / scale / scale[:, None]
+    assert float(error.max()) < 3e-13
 
 
 def test_two_sets_of_rows(package_of: Load) -> None:

@@ -128,3 +128,14 @@ def test_a_small_variance_costs_no_digits() -> None:
     direct = fit(traits, expand(traits, variance, 64, 512, None), variance)
     assert direct.kappa_dot is not None
     assert max(direct.kappa.error, direct.kappa_dot.error) < 1e-14
+
+
+def test_a_steep_place_is_seen_where_the_kernel_alone_is_asked_for() -> None:
+    """sigma's own integral is smooth beside a short stretch of y that no node of a wide panel meets."""
+    variance = Fraction(9, 4)
+    text = "Piecewise((erf(1000*t + 5), sqrt(1 + t^2) >= 1/1000), (0, True))"
+    traits = analyse(parse_activation(text, name="f"), variance)
+    proxy = make_proxy(traits, variance, 12.0, (1.0, 0.0))
+    alone, with_slope = (PairIntegral(proxy, np.array([1.0, slope]))(1.3)[0] for slope in (np.inf, 1.0))
+    assert alone == pytest.approx(0.1723996339750363, abs=1e-14)
+    assert with_slope == pytest.approx(alone, abs=1e-14)

@@ -15,6 +15,8 @@ _NUMERICS = "kernelc.numerics"
 RUNTIME_FILES = (
     "_bulk.py",
     "_bulkfit.py",
+    "_bulknorms.py",
+    "_bulksamples.py",
     "_bundles.py",
     "_closed.py",
     "_composition.py",
@@ -44,6 +46,7 @@ RUNTIME_FILES = (
     "_rows.py",
     "_sources.py",
     "_tensorsketch.py",
+    "_tileplan.py",
     "_tiles.py",
     "_transforms.py",
     "_zonal.py",
