@@ -75,8 +75,9 @@ class NeuralKernel(KeepsModules, Kernel):  # type: ignore[misc]
 
         With `eval_gradient` also its derivative by theta = (log w_std, log b_std), those not fixed: (n1, n1, k).
         It is exact (to rounding) for the NNGP of a homogeneous activation, for w_std without bias, and for w_std of
-        one hidden layer whose rows are scaled; else by differences of sixth order, whose relative error was
-        at most 1e-9 where it was compared (measured, not proved), and which warn where their two orders differ by more than 1e-6.
+        one hidden layer whose rows are scaled; else by differences of sixth order, whose relative error was at most
+        1e-9 where it was compared (measured, not proved), and which warn where their two orders differ by more
+        than 1e-6.
 
         Raises:
             ValueError: X or Y is no such matrix, has a norm that the kernel does not serve, or Y is given with
