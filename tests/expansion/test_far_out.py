@@ -50,6 +50,14 @@ def test_activations_that_were_refused_for_no_reason(text: str, variance: str, d
         assert_expansion(text, q, found, (0, 3), digits)
 
 
+def test_a_piece_beyond_the_integrals() -> None:
+    """|t - 30| is 30 - t on all that counts; its square is (t - 30)^2 everywhere."""
+    found = expand(traits("abs(t-30)"), _ONE, 2, 4, None)
+    assert found.kappa.moment.contains(901)
+    assert found.kappa.moment.rad() < 1e-15
+    assert 0 < 1 - found.kappa.coefficients[1] < arb(10) ** -190  # 4 (1 - Phi(30))
+
+
 @pytest.mark.parametrize("text", ["t + tanh(t)", "t^2*exp(t)", "abs(t-1/3)"])
 def test_what_is_far_out_is_counted(text: str) -> None:
     """A bulk that is too small by far, at few bits: only what is bounded there keeps the balls around the truth."""
