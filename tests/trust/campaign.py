@@ -2,8 +2,9 @@
 
     python -m tests.trust.campaign --count 3000 --seed 1 --log campaign.jsonl
 
-One line a case in the log; a run that is stopped goes on where it was. Each case is a process of its own,
-with a limit on memory, killed where it overruns its budget and does not stop by itself (a hang).
+One line a case in the log; a run that is stopped goes on where it was, and `--share 0/2` and `--share 1/2` beside
+it do half of the cases each into one log. Each case is a process of its own, with a limit on memory, killed where
+it overruns its budget and does not stop by itself (a hang).
 """
 
 from __future__ import annotations
@@ -131,6 +132,17 @@ def summary(lines: list[dict[str, Any]]) -> str:
     return "\n".join(text)
 
 
+def _share(text: str) -> tuple[int, int]:
+    own, of = map(int, text.split("/"))
+    if not 0 <= own < of:
+        raise argparse.ArgumentTypeError("a share is I/N with 0 <= I < N")
+    return own, of
+
+
+def _lines_of(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(text) for text in log.read_text().splitlines()] if log.exists() else []
+
+
 def main() -> int:
     """Exit status 1 where a bound was violated or a case ended in a traceback, a crash or a hang."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -139,9 +151,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="budget of one compile")
     parser.add_argument("--whole-every", type=int, default=8, help="one case in so many goes through all stages")
     parser.add_argument("--log", type=Path, default=Path("campaign.jsonl"))
+    parser.add_argument("--share", type=_share, default=(0, 1), help="I/N: the cases I, I + N, ... (default 0/1)")
     options = parser.parse_args()
-    lines = [json.loads(text) for text in options.log.read_text().splitlines()] if options.log.exists() else []
-    done = {line["case"] for line in lines}
+    own, of = options.share
+    done = {line["case"] for line in _lines_of(options.log)}
     # Caches that every case would fill again.
     for text in ("tanh(t)", "relu(t)", "abs(t)^(3/2)"):
         compile_activation(text, name="f", degree=8)
@@ -150,15 +163,15 @@ def main() -> int:
         for index, case in enumerate(cases(options.seed, options.whole_every)):
             if index >= options.count:
                 break
-            if index in done:
+            if index in done or index % of != own:
                 continue
             start = time.monotonic()
             outcome = in_a_process(case, options.seconds)
             line = {"case": index, "request": case.request, **asdict(outcome)}
             line["seconds"] = round(time.monotonic() - start, 2)
-            lines.append(line)
             print(json.dumps(line), file=log, flush=True)
-    print(summary([line for line in lines if line["case"] < options.count]))
+    lines = [line for line in _lines_of(options.log) if line["case"] < options.count]
+    print(summary(lines))
     wrong = [x for x in lines if x["violations"] or x["verdict"] in ("traceback", "hang", "crash", "self_check")]
     return 1 if wrong else 0
 
