@@ -14,7 +14,7 @@ import numpy as np
 from ._arithmetic import Array, difference_of_products, quotient
 from ._closed import ClosedDual
 from ._homogeneous import HomogeneousSeries
-from ._normal import scaled_ndtr, scaled_quadrant
+from ._normal import scaled_ndtr, scaled_quadrants
 
 
 def dual(q11: Array, q12: Array, q22: Array) -> Array:
@@ -42,7 +42,6 @@ def dual(q11: Array, q12: Array, q22: Array) -> Array:
     ratio_7 = quotient(0.0, root_5)
     product_2 = 0.5 * determinant
     ratio_8 = quotient(product_2, floored_q11)
-    quadrant_1 = scaled_quadrant(ratio_1, ratio_2, ratio_5, ratio_7, product_1, ratio_8, 0.0, 0.0)
     probability_1 = scaled_ndtr(ratio_5, ratio_8, 0.0)
     product_3 = 0.5 * floored_q11
     ratio_9 = quotient(-floored_q11, root_2)
@@ -51,19 +50,20 @@ def dual(q11: Array, q12: Array, q22: Array) -> Array:
     ratio_12 = quotient(negative_2, floored_q22)
     ratio_13 = quotient(ratio_12, root_5)
     ratio_14 = quotient(product_2, floored_q22)
-    quadrant_2 = scaled_quadrant(ratio_9, ratio_10, ratio_11, ratio_13, product_3, 0.0, ratio_14, 0.0)
     probability_2 = scaled_ndtr(ratio_13, ratio_14, 0.0)
     sum_2 = floored_q11 + q12
     sum_3 = q12 + floored_q22
     ratio_15 = quotient(-sum_2, root_2)
     ratio_16 = quotient(-sum_3, root_3)
-    quadrant_3 = scaled_quadrant(
-        ratio_15, ratio_16, ratio_5, ratio_13, 0.5 * sum_2 + 0.5 * sum_3, ratio_8, ratio_14, 0.0
-    )
     ratio_17 = quotient(q12, root_3)
-    quadrant_4 = scaled_quadrant(ratio_9, ratio_17, ratio_11, ratio_13, product_3, 0.0, ratio_14, 0.0)
     ratio_18 = quotient(q12, root_2)
-    quadrant_5 = scaled_quadrant(ratio_18, ratio_2, ratio_5, ratio_7, product_1, ratio_8, 0.0, 0.0)
+    quadrant_1, quadrant_2, quadrant_3, quadrant_4, quadrant_5 = scaled_quadrants(
+        (ratio_1, ratio_2, ratio_5, ratio_7, product_1, ratio_8, 0.0, 0.0),
+        (ratio_9, ratio_10, ratio_11, ratio_13, product_3, 0.0, ratio_14, 0.0),
+        (ratio_15, ratio_16, ratio_5, ratio_13, 0.5 * sum_2 + 0.5 * sum_3, ratio_8, ratio_14, 0.0),
+        (ratio_9, ratio_17, ratio_11, ratio_13, product_3, 0.0, ratio_14, 0.0),
+        (ratio_18, ratio_2, ratio_5, ratio_7, product_1, ratio_8, 0.0, 0.0),
+    )
     total = 0.25 * sum_1 + 0.15915494309189535 * sum_1 * angle_1 - 0.19947114020071635 * root_2
     total = total - 0.19947114020071635 * root_3 + 0.15915494309189535 * root_1 - quadrant_1
     total = total + 0.3989422804014327 * root_2 * probability_1 - quadrant_2
@@ -144,17 +144,19 @@ def dual_dot(q11: Array, q12: Array, q22: Array) -> Array:
     product_1 = 0.5 * determinant
     ratio_9 = quotient(product_1, floored_q11)
     ratio_10 = quotient(product_1, floored_q22)
-    quadrant_1 = scaled_quadrant(ratio_1, ratio_2, ratio_5, ratio_8, 0.5 * sum_1 + 0.5 * sum_2, ratio_9, ratio_10, 0.0)
     ratio_11 = quotient(-floored_q11, root_1)
     ratio_12 = quotient(q12, root_2)
     ratio_13 = quotient(0.0, root_3)
-    quadrant_2 = scaled_quadrant(ratio_11, ratio_12, ratio_13, ratio_8, 0.5 * floored_q11, 0.0, ratio_10, 0.0)
     ratio_14 = quotient(q12, root_1)
     ratio_15 = quotient(-floored_q22, root_2)
     ratio_16 = quotient(0.0, root_4)
-    quadrant_3 = scaled_quadrant(ratio_14, ratio_15, ratio_5, ratio_16, 0.5 * floored_q22, ratio_9, 0.0, 0.0)
     root_5 = np.sqrt(determinant)
     angle_1 = np.arctan2(q12, root_5)
+    quadrant_1, quadrant_2, quadrant_3 = scaled_quadrants(
+        (ratio_1, ratio_2, ratio_5, ratio_8, 0.5 * sum_1 + 0.5 * sum_2, ratio_9, ratio_10, 0.0),
+        (ratio_11, ratio_12, ratio_13, ratio_8, 0.5 * floored_q11, 0.0, ratio_10, 0.0),
+        (ratio_14, ratio_15, ratio_5, ratio_16, 0.5 * floored_q22, ratio_9, 0.0, 0.0),
+    )
     return quadrant_1 + quadrant_2 + quadrant_3 + 0.25 + 0.15915494309189535 * angle_1
 
 

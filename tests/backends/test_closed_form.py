@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,9 +19,13 @@ import numpy as np
 import pytest
 import sympy
 
+from kernelc.backends.numpy.closed_form import print_order, render
 from kernelc.closedform import Q11, Q12, Q22
+from kernelc.closedform.interpret import run
 from kernelc.closedform.special import MPMATH_NAMES
 from kernelc.model import VARIABLE
+from kernelc.numerics._normal import scaled_quadrants
+from kernelc.program import ClosedFormDual, ClosedFormProgram, FloatProgram, Instruction
 from tests.backends.closed_forms import FORMULAS, JUMPS, WITH, WITHOUT, Derived, derivable, derived, derived_from
 from tests.backends.conftest import import_folder
 
@@ -255,6 +260,34 @@ def test_long_sums_are_broken_into_lines(tmp_path: Path) -> None:
     # E[Z^20]/2 and, u and v opposite, 0; the derivative's is 100 E[Z^18]/2
     assert package.dual(1.0, [1.0, -1.0], 1.0) == pytest.approx([654729075 / 2, 0.0], rel=1e-14, abs=1e-7)
     assert package.dual_dot(1.0, 1.0, 1.0) == pytest.approx(50 * 34459425, rel=1e-14)
+
+
+def test_quadrants_are_printed_together_where_none_needs_another() -> None:
+    inputs = [Instruction("input", name=name) for name in ("q11", "q12", "q22")]
+    quadrants = [Instruction("scaled_quadrant", (0, 1, 2, 0, 0, 0, 0, last)) for last in (1, 2)]
+    # a third reads the sum of the two
+    then = [Instruction("add", (3, 4)), Instruction("scaled_quadrant", (5, 1, 2, 0, 0, 0, 0, 0))]
+    program = FloatProgram((*inputs, *quadrants, *then, Instruction("exp", (1,))), (6, 7))
+    assert print_order(program) == ([0, 1, 2, 7], [3, 4], [5, 6])
+    alone = FloatProgram((*inputs, quadrants[0], Instruction("exp", (3,))), (4,))
+    assert print_order(alone) == ([0, 1, 2, 3, 4], [], [])
+
+
+def test_more_quadrants_than_a_statement_holds() -> None:
+    inputs = [Instruction("input", name=name) for name in ("q11", "q12", "q22")]
+    # arguments that are written out, too long for one line together
+    inputs += [Instruction("const", value=0.1 + 2.0**-40), Instruction("add", (1, 3)), Instruction("mul", (3, 0))]
+    quadrants = [Instruction("scaled_quadrant", (*places, 3, 3, 3, 3)) for places in permutations(range(4))][:7]
+    longest = Instruction("scaled_quadrant", (4, 5, *[3] * 6))
+    program = FloatProgram((*inputs, *quadrants, longest), tuple(range(6, 14)))
+    text = render(ClosedFormProgram(ClosedFormDual(program, None, None, (0.0, 1.0), False, True), None))
+    assert max(map(len, text.splitlines())) <= 120
+    assert text.count("scaled_quadrants(") == 2
+    body = text[text.index("def dual") : text.index("DUAL = ")]
+    names: dict[str, Any] = {"Array": np.ndarray, "np": np, "scaled_quadrants": scaled_quadrants}
+    exec(body, names)
+    q = np.linspace(0.1, 0.9, 5), np.linspace(-0.2, 0.1, 5), np.linspace(0.8, 0.2, 5)
+    assert np.array_equal(names["dual"](*q), run(program, *q)[0])
 
 
 @pytest.mark.parametrize("name", ["gelu", "elu"])

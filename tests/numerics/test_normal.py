@@ -20,6 +20,7 @@ from kernelc.numerics._normal import (
     ndtr,
     quadrant_excess,
     scaled_quadrant,
+    scaled_quadrants,
 )
 
 RANDOM = np.random.default_rng(7)
@@ -138,3 +139,16 @@ def test_the_quadrant_at_the_origin_is_its_angle() -> None:
         expected = 0.25 + math.asin(r) / (2 * math.pi)
         assert bivariate_normal(0.0, 0.0, r) == pytest.approx(expected, abs=1e-15)
         assert bivariate_normal(-0.0, 0.0, r) == pytest.approx(expected, abs=1e-15)
+
+
+def test_quadrants_together_are_those_one_by_one() -> None:
+    """Bit by bit, whatever is evaluated beside them: scalars, one point, and more than are in work at a time."""
+    for shape in ((), (1,), (3000,)):
+        sets = [tuple(np.random.default_rng(seed).standard_normal((8, *shape)) * 3.0) for seed in range(4)]
+        mixed = [(*arguments[:4], 0.5, *arguments[5:7], 0.0) for arguments in sets]
+        for value, arguments in zip(scaled_quadrants(*mixed), mixed, strict=True):
+            assert value.shape == shape
+            assert np.array_equal(value, scaled_quadrant(*arguments))
+            if value.size > 1:
+                last = (np.asarray(argument).reshape(-1)[-1] for argument in arguments)
+                assert value[-1] == scaled_quadrant(*last)

@@ -15,6 +15,8 @@ _WIDTH = 120
 _INLINE = 72
 #: and two operands together up to this many
 _TOGETHER = 96
+#: Quadrants in one statement: their names fit a line.
+_QUADRANTS = 6
 _INDENT = "    "
 #: How tightly a text binds: a sum, a product, anything that needs no parentheses.
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
@@ -112,11 +114,21 @@ def _imports(form: ClosedFormProgram) -> str:
     if any(dual.series is not None for dual in duals):
         lines.append("from ._homogeneous import HomogeneousSeries")
     if used & set(_NORMAL):
-        lines.append(f"from ._normal import {', '.join(sorted(used & set(_NORMAL)))}")
+        lines.append(f"from ._normal import {', '.join(_normal_functions(form))}")
     return (
         '"""The closed form of the dual kernel; float64 arrays of one shape in, the same out."""\n\n'
         "from __future__ import annotations\n\nimport numpy as np\n\n" + "\n".join(lines) + "\n"
     )
+
+
+def _normal_functions(form: ClosedFormProgram) -> list[str]:
+    """What is imported from `_normal`, sorted."""
+    found: set[str] = set()
+    for program in _programs(form):
+        before, together, after = print_order(program)
+        found |= {program.instructions[index].operation for index in (*before, *after)} & set(_NORMAL)
+        found |= {"scaled_quadrants"} if together else set()
+    return sorted(found)
 
 
 def _dual(name: str, meaning: str, dual: ClosedFormDual) -> str:
@@ -162,6 +174,25 @@ def alive(program: FloatProgram) -> frozenset[int]:
     return frozenset(found)
 
 
+def print_order(program: FloatProgram) -> tuple[list[int], list[int], list[int]]:
+    """The instructions that are printed, in three parts: in the middle, quadrants that one call evaluates.
+
+    All of them that depend on no other, where there are two or more; the last part depends on them.
+    """
+    kept = sorted(alive(program))
+    together: list[int] = []
+    after: list[int] = []
+    for index in kept:
+        instruction = program.instructions[index]
+        if not {*together, *after}.isdisjoint(instruction.arguments):
+            after.append(index)
+        elif instruction.operation == "scaled_quadrant":
+            together.append(index)
+    if len(together) < 2:
+        return kept, [], []
+    return [index for index in kept if index not in {*together, *after}], together, after
+
+
 def _function(name: str, meaning: str, program: FloatProgram) -> str:
     """One function: an assignment a named intermediate, then the sum."""
     body = _Body(program)
@@ -180,22 +211,45 @@ class _Body:
     taken: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        kept = alive(self.program)
+        before, together, after = print_order(self.program)
         uses = Counter(self.program.summands)
-        for index in kept:
+        for index in (*before, *together, *after):
             uses.update(self.program.instructions[index].arguments)
-        for index, instruction in enumerate(self.program.instructions):
-            if index in kept:
-                text, binding = self._expression(instruction)
-                plain = instruction.operation in ("input", "const") or text.isidentifier()
-                arithmetic = instruction.operation in ("add", "sub", "mul", "neg")
-                if plain or (arithmetic and uses[index] == 1 and len(text) <= _INLINE):
-                    self.texts[index] = text, binding
-                else:
-                    name = self._name(instruction)
-                    self._assign(name, text)
-                    self.texts[index] = name, _ATOM
+        for index in before:
+            self._instruction(index, uses[index])
+        for start in range(0, len(together), _QUADRANTS):
+            self._quadrants(together[start : start + _QUADRANTS])
+        for index in after:
+            self._instruction(index, uses[index])
         self._return()
+
+    def _instruction(self, index: int, uses: int) -> None:
+        """A statement, or the text that is written into the expression that uses it."""
+        instruction = self.program.instructions[index]
+        text, binding = self._expression(instruction)
+        plain = instruction.operation in ("input", "const") or text.isidentifier()
+        arithmetic = instruction.operation in ("add", "sub", "mul", "neg")
+        if plain or (arithmetic and uses == 1 and len(text) <= _INLINE):
+            self.texts[index] = text, binding
+        else:
+            name = self._name(instruction)
+            self._assign(name, text)
+            self.texts[index] = name, _ATOM
+
+    def _quadrants(self, together: list[int]) -> None:
+        """One statement for several quadrants: a call of NumPy costs as much as hundreds of elements."""
+        names, rows = [], []
+        for index in together:
+            instruction = self.program.instructions[index]
+            arguments = [self._at(i, _SUM) for i in instruction.arguments]
+            row = f"{_INDENT * 2}({', '.join(arguments)}),"
+            if len(row) > _WIDTH:
+                row = "\n".join([f"{_INDENT * 2}(", *(f"{_INDENT * 3}{a}," for a in arguments), f"{_INDENT * 2}),"])
+            rows.append(row)
+            names.append(self._name(instruction))
+            self.texts[index] = names[-1], _ATOM
+        targets = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
+        self.lines += [f"{_INDENT}{targets} = scaled_quadrants(", *rows, f"{_INDENT})"]
 
     def _name(self, instruction: Instruction) -> str:
         """A name that says what the value is."""
