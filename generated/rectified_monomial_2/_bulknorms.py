@@ -43,7 +43,7 @@ _PARTNERS = 8
 #: Shares of what may be dropped that a fit is tried with: where the first errs, the second.
 _CLOSER = (1.0, 0.1)
 #: With no more terms than this in rho, theta is not tried.
-_FEW_TERMS = 14
+_FEW_TERMS = 16
 #: Pairs of the matrix for which one sample of one layer may be spent.
 _PAIRS_A_SAMPLE = 64
 
