@@ -38,7 +38,7 @@ MOMENT = MomentTable(
 
 SLOPE_MOMENT = MomentTable(
     power=1,
-    coefficients=(0.6931471805599462,),
+    coefficients=(0.6931471805599462, -8e-17, -8e-17, -1.1e-16),
 )
 
 HERMITE = (

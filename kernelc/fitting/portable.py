@@ -1,7 +1,7 @@
 """Arithmetic that gives the same bits on every machine: what is fitted ends up in emitted literals.
 
-NumPy's exp, cos and matrix products differ in the last bit between processors. Sums, products and
-quotients do not, and constants come from balls, correctly rounded.
+NumPy's exp, log, cos, its powers with arrays of exponents and its matrix products differ in the last bit between
+processors. Sums, products and quotients do not, and constants come from balls, correctly rounded.
 """
 
 from __future__ import annotations

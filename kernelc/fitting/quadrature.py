@@ -161,7 +161,7 @@ def _about_features(one: Array, other: Array, s: float) -> Array:
     points = [np.empty(0)]
     for p, h in one:
         for q, k in other:
-            steps = max(h, k) / (2 * s) * 4.0 ** np.arange(_GRADES)
+            steps = np.ldexp(max(h, k) / (2 * s), 2 * np.arange(_GRADES))
             steps = steps[steps < 1.0]
             points.append((p - q) / (2 * s) + np.concatenate([-steps, [0.0], steps]))
     return np.concatenate(points)

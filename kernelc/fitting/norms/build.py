@@ -203,8 +203,9 @@ def _powers(points: Array, moments: Array) -> tuple[int, ...] | None:
 
 def _log_moments(points: Array, moments: Array, powers: tuple[int, ...]) -> Array:
     """log(E[f(s Z)^2] / s^(2 p)), by balls."""
-    scaled = moments / points[:, None] ** (2 * np.array(powers))
-    return _logarithms(scaled)
+    # products, not a power: NumPy's pow differs in the last bit between processors
+    sizes = [np.prod(np.tile(points, (2 * p, 1)), axis=0) for p in powers]
+    return _logarithms(moments / np.stack(sizes, axis=1))
 
 
 def _logarithms(values: Array) -> Array:
