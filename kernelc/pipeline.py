@@ -59,7 +59,6 @@ from kernelc.writer import CERTIFICATE_FILE, PAGE_FILE, load_certificate
 DEFAULT_DEGREE = 64
 _SMOOTH_DEGREE = 256
 _KINKED_DEGREE = 512
-_MOST_NUMBERS, _MOST_BESIDE_A_FORM = 60_000, 12_000
 #: Room above the declared norms, and standard deviations beyond which no table looks.
 _NORM_ROOM, _DEVIATIONS = 1.5, 80
 _DEEP_RHOS = (-0.8, 0.3, 0.9)
@@ -154,15 +153,13 @@ def _from_activation(spec: ActivationSpec, options: CompileOptions, watch: Progr
     direct = fit(traits, expansion, variance, lambda message: watch.step(message, 0.7))
     watch.step("deriving the closed form", 0.75)
     form = state_closed_form(spec.expression)
-    # where a closed form serves other norms too, long tables are not worth their place
-    most = _MOST_NUMBERS if form.program is None else _MOST_BESIDE_A_FORM
     norms = fit_norms(
         _farther(spec, traits, options.norm_range[1]),
         expansion,
         float(variance),
         options.norm_range,
         kept,
-        most,
+        form.program is not None,
         lambda message: watch.step(message, 0.8),
     )
     inputs = CertificateInputs(

@@ -183,13 +183,24 @@ class NormMoment:
 
 
 @dataclass(frozen=True, slots=True)
+class NormKnots:
+    """s(t) = sum_iq weights[i][q] x^q / q! exp(-damping x^2 / 2), x > 0 how far t is beyond points[i], away from 0."""
+
+    damping: float
+    points: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NormProgram:
     """T(s1, s2, theta) and Tdot for standard deviations s in `norms` = (low, high), ends included.
 
     x(s) = stretch log(s + shift) - offset, and z(theta) = log((theta + grade) / (pi + grade - theta)), divided by
     its value at theta = pi. `hermite[k]`: Chebyshev coefficients of a_k(s) / sqrt(E[sigma(s Z)^2]).
     `aligned`: T at theta = 0 as a symmetric matrix like a layer of `NormTensor`, None where there are no tables of
-    T. `dual_dot` is None where Tdot is refused. `dual` is None where T is the integral of Tdot:
+    T, or with `knots`: then `dual` and `dual_dot` are the tables of what is to be added to the knots'
+    E[s(u) s(v)] and E[s'(u) s'(v)].
+    `dual_dot` is None where Tdot is refused. `dual` is None where T is the integral of Tdot:
     dT / dtheta = -s1 s2 Tdot sin(theta), T = a_0(s1) a_0(s2) at theta = pi / 2.
     All are normalized by the square roots of both moments.
     """
@@ -205,6 +216,12 @@ class NormProgram:
     aligned: tuple[tuple[float, ...], ...] | None
     dual: NormTensor | None
     dual_dot: NormTensor | None
+    knots: NormKnots | None = None
+
+    @property
+    def tabulated(self) -> bool:
+        """Whether there are tables of T, not of moments and a_k alone."""
+        return self.aligned is not None or self.knots is not None
 
 
 @dataclass(frozen=True, slots=True)

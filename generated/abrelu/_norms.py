@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -66,13 +66,24 @@ class TensorTable:
     layers: tuple[tuple[tuple[float, ...], ...], ...]
 
 
+class PairPart(Protocol):
+    """E[s(u) s(v)] and E[s'(u) s'(v)] of a part s of sigma, at arrays of variances and covariances."""
+
+    def dual(self, q11: DoubleArray, q12: DoubleArray, q22: DoubleArray) -> DoubleArray:
+        """E[s(u) s(v)]."""
+
+    def dual_dot(self, q11: DoubleArray, q12: DoubleArray, q22: DoubleArray) -> DoubleArray:
+        """E[s'(u) s'(v)]."""
+
+
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class NormTables:
     """Tables for standard deviations s in `norms`, ends included.
 
     x(s) = stretch log(s + shift) - offset, z(theta) = log((theta + grade) / (pi + grade - theta)) over its value at pi.
     `hermite[k]`: Chebyshev coefficients of a_k(s) / n(s). `aligned`: normalized T at theta = 0, as a layer of a
-    tensor; None where there are no tables of T. `dual_dot`: normalized Tdot, None (with `slope_moment`) where it
+    tensor; None where there are no tables of T, or with `knots`: `dual` and `dual_dot` are then what is to be added to
+    theirs, see `_knotted`. `dual_dot`: normalized Tdot, None (with `slope_moment`) where it
     is refused. `dual`: normalized T, None where it is the integral of Tdot.
     """
 
@@ -87,6 +98,7 @@ class NormTables:
     aligned: tuple[tuple[float, ...], ...] | None
     dual: TensorTable | None
     dual_dot: TensorTable | None
+    knots: PairPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +189,7 @@ def hermite_rows(tables: NormTables, s: DoubleArray, degree: int) -> DoubleArray
 
 def serves(tables: NormTables) -> bool:
     """Whether there are tables of T (and of Tdot, where it is not refused), not of moments and a_k alone."""
-    return tables.aligned is not None
+    return tables.aligned is not None or tables.knots is not None
 
 
 def _symmetric(rows: tuple[tuple[float, ...], ...], count: int) -> DoubleArray:
@@ -440,7 +452,7 @@ def _pair_series(
 def evaluate_pairs(
     tables: NormTables, which: Literal["dual", "dual_dot"], s1: DoubleArray, s2: DoubleArray, theta: DoubleArray
 ) -> DoubleArray:
-    """T or Tdot, elementwise over 1-D arrays of one shape, float64; s1, s2 in `tables.norms`."""
+    """T or Tdot (without what knots add), elementwise over float64 arrays (k,); s1, s2 in `tables.norms`."""
     result = np.empty(theta.size)
     for start in range(0, theta.size, _PAIRS):
         part = slice(start, start + _PAIRS)

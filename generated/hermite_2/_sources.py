@@ -159,9 +159,10 @@ class CompiledSource:
 
 @dataclass(frozen=True, slots=True)
 class ClosedSource:
-    """The closed form: any norms."""
+    """The closed form: any norms. `noise`: see `Source`."""
 
     pairs: ClosedPairs
+    noise: float = 0.0
 
     @property
     def unit(self) -> float:
@@ -186,11 +187,6 @@ class ClosedSource:
         """tau."""
         one, other, angle = (a.reshape(-1) for a in np.broadcast_arrays(left[:, None], right, theta))
         return self.pairs.tau(one, other, angle).reshape(theta.shape)
-
-    @property
-    def noise(self) -> float:
-        """The closed form's roundings are the pairs' own."""
-        return 0.0
 
     def pair_values(
         self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
@@ -224,7 +220,7 @@ class ClosedSource:
                 values.append(np.zeros_like(theta))
             return np.array(values), _true_angles(common, theta)
 
-        fit = fit_theta(sample, _FIT[dtype] * ends, bulk)
+        fit = fit_theta(sample, (_FIT[dtype] + self.noise) * ends, bulk)
         return _finished(fit, bulk, tangent and len(roads) == 2, len(roads) == 2, _entries(left, right), dtype)
 
 

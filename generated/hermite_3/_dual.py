@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ._closed import ClosedDual, evaluate_closed, evaluate_homogeneous
 from ._evaluation import KernelTables, derivative, evaluate_direct
 from ._inputs import DoubleArray, FloatArray, as_floats
+from ._knotted import knotted_duals
 from ._norms import NormTables, evaluate_pairs, serves
 
 #: How far, in spacings of the dtype, a variance may lie from the compiled one and still be taken for it:
@@ -141,6 +142,13 @@ def _by_norms(
                 f"got {worst!r}; recompile with a wider --norms LOW,HIGH (a norm is the square root of a variance)"
             )
         sides.append(s.reshape(-1))
+    if norms.knots is not None:
+        duals = knotted_duals(norms)
+        chosen = duals[0] if which == "dual" else duals[1]
+        assert chosen is not None
+        limit = np.sqrt(first) * np.sqrt(second)
+        _require_covariance(limit, cross, dtype)
+        return evaluate_closed(chosen, first, np.clip(cross, -limit, limit), second)
     theta = np.arccos(_correlation(first, cross, second, dtype)).reshape(-1)
     return evaluate_pairs(norms, which, sides[0], sides[1], theta).reshape(cross.shape)
 

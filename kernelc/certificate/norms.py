@@ -23,7 +23,7 @@ def norm_statement(fit: NormFit) -> dict[str, Any]:
     program = fit.program
     if program is None:
         return {"declared": list(fit.declared), "served": None, "reason": fit.reason}
-    tabulated = program.aligned is not None
+    tabulated = program.tabulated
     return {
         "declared": list(fit.declared),
         "served": list(program.norms) if tabulated else None,

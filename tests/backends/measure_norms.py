@@ -39,6 +39,8 @@ class Activation:
     slope: Function
     exact: Function
     exact_slope: Function
+    #: beside 0
+    kinks: tuple[float, ...] = ()
 
 
 def _sech2(t: Any) -> Any:
@@ -94,6 +96,14 @@ ACTIVATIONS = {
         lambda t: abs(t) * mpmath.tanh(t),
         lambda t: mpmath.sign(t) * mpmath.tanh(t) + abs(t) * mpmath.sech(t) ** 2,
     ),
+    "clipped_tanh": Activation(
+        "tanh(t)*Min(Max(t + 1, 0), 2)",
+        lambda t: np.tanh(t) * np.clip(t + 1, 0, 2),
+        lambda t: _sech2(t) * np.clip(t + 1, 0, 2) + np.tanh(t) * ((t > -1) & (t < 1)),
+        lambda t: mpmath.tanh(t) * min(max(t + 1, 0), 2),
+        lambda t: mpmath.sech(t) ** 2 * min(max(t + 1, 0), 2) + mpmath.tanh(t) * (-1 < t < 1),
+        (-1.0, 1.0),
+    ),
 }
 #: depth -> w_std, b_std
 SETTINGS = {1: ((1.0, 0.0), (0.9, 0.3)), 2: ((1.1, 0.0),), 3: ((1.1, 0.3),), 10: ((1.15, 0.1),)}
@@ -104,24 +114,8 @@ _PI = np.pi
 _ROOT = np.sqrt(2 * _PI)
 
 
-def _panels(depth: int) -> Wide:
-    """Edges from 0 to the radius of a half line, graded by 3 towards 0 and at most 1 long."""
-    small = _FLOAT(3) ** np.arange(-depth, 0)
-    return np.concatenate([[_FLOAT(0)], small, np.arange(1, 10, dtype=_FLOAT), [_FLOAT(_RADIUS)]])
-
-
-_EDGES = _panels(22)
-
-
-def _line() -> tuple[Wide, Wide]:
-    """Nodes and weights on the half line, without a density."""
-    half, middle = np.diff(_EDGES) / 2, (_EDGES[1:] + _EDGES[:-1]) / 2
-    return (middle[:, None] + half[:, None] * _NODES).ravel(), (half[:, None] * _WEIGHTS).ravel()
-
-
-_HALF, _HALF_WEIGHTS = _line()
-_OUTER = np.concatenate([-_HALF[::-1], _HALF])
-_OUTER_WEIGHTS = np.concatenate([_HALF_WEIGHTS[::-1], _HALF_WEIGHTS])
+_GRADES = np.concatenate([[_FLOAT(0)], _FLOAT(3) ** np.arange(-22, 0), [_FLOAT(1)]])
+_STEPS = np.arange(2, 22, dtype=_FLOAT)
 
 
 def _density(x: Wide) -> Wide:
@@ -129,33 +123,61 @@ def _density(x: Wide) -> Wide:
     return density
 
 
-def moment(f: Function, s: Any) -> Any:
+def _rules(places: Wide) -> tuple[Wide, Wide]:
+    """Nodes and weights (k, n) on [-R, R], panels graded by 3 towards each of `places` (k, m) and at most 1 long."""
+    around = np.concatenate([-_GRADES[:0:-1], _GRADES])
+    near = np.clip(places, -_RADIUS - 1, _RADIUS + 1)
+    first = near[:, :1] + np.concatenate([-_STEPS[::-1], _STEPS])
+    edges = np.concatenate([first, (near[:, :, None] + around).reshape(len(places), -1)], axis=1)
+    edges = np.sort(np.clip(edges, -_RADIUS, _RADIUS), axis=1)
+    half, middle = np.diff(edges, axis=1) / 2, (edges[:, 1:] + edges[:, :-1]) / 2
+    nodes = (middle[:, :, None] + half[:, :, None] * _NODES).reshape(len(places), -1)
+    return nodes, (half[:, :, None] * _WEIGHTS).reshape(len(places), -1)
+
+
+def _line(places: tuple[float, ...], s: Any) -> tuple[Wide, Wide]:
+    """Nodes and weights with the density for functions of s x that are kinked at `places`, and near 0."""
+    scaled = [0.0, *(c / s for c in places if c and s > 0)]
+    nodes, weights = _rules(np.array([scaled]))
+    return nodes[0], weights[0] * _density(nodes[0])
+
+
+def moment(f: Function, s: Any, places: tuple[float, ...] = ()) -> Any:
     """E[f(s Z)^2]."""
-    return np.sum(_OUTER_WEIGHTS * _density(_OUTER) * f(s * _OUTER) ** 2)
+    nodes, weights = _line(places, s)
+    return np.sum(weights * f(s * nodes) ** 2)
 
 
-def expectations(f: list[Function], s1: Any, s2: Any, theta: Any) -> list[Any]:
-    """E[g(u, v)] of each g, u = s1 x, v = s2 (cos(theta) x + sin(theta) y), in doubles."""
+def mean(f: Function, s: Any, places: tuple[float, ...]) -> Any:
+    """E[f(s Z)]."""
+    nodes, weights = _line(places, s)
+    return np.sum(weights * f(s * nodes))
+
+
+def expectations(f: list[Function], s1: Any, s2: Any, theta: Any, kinks: tuple[Any, Any] = ((), ())) -> list[Any]:
+    """E[g(u, v)] of each g, u = s1 x, v = s2 (cos(theta) x + sin(theta) y), in doubles.
+
+    `kinks` beside 0 of functions of u and of v.
+    """
     cosine, sine = np.cos(theta), np.sin(theta)
-    x = _OUTER
+    own = [0.0, *(c / s1 for c in kinks[0])]
+    # where v's kinks are met by y = 0
+    met = [c / (s2 * cosine) for c in kinks[1] if abs(cosine) > 0.1]
+    nodes, weights = _rules(np.array([own + met]))
+    x, density = nodes[0], weights[0] * _density(nodes[0])
+    kept = density > 0
+    x, density = x[kept], density[kept]
     total = [_FLOAT(0)] * len(f)
-    # the kink of v, as seen from each x, cut into the line of y
-    at = -cosine * x / sine if sine > 0 else np.full_like(x, np.inf)
-    at = np.clip(at, -2 * _RADIUS, 2 * _RADIUS)
     for start in range(0, x.size, 64):
         part = slice(start, start + 64)
-        y = at[part, None] + np.concatenate([-_WIDE[::-1], _WIDE])
-        weight = np.concatenate([_WIDE_WEIGHTS[::-1], _WIDE_WEIGHTS]) * _density(y)
+        # the kinks of v, as seen from each x, cut into the line of y
+        at = [(c / s2 - cosine * x[part]) / sine if sine > 0 else np.full_like(x[part], np.inf) for c in (0, *kinks[1])]
+        y, weight = _rules(np.stack(at, axis=1))
         u, v = s1 * x[part, None], s2 * (cosine * x[part, None] + sine * y)
-        outer = (_OUTER_WEIGHTS * _density(x))[part, None] * weight
+        outer = density[part, None] * weight * _density(y)
         for index, g in enumerate(f):
             total[index] = total[index] + np.sum(outer * g(u, v))
     return total
-
-
-_WIDE_EDGES = np.concatenate([_EDGES, np.arange(10, 30, dtype=_FLOAT)])
-_WIDE = (((_WIDE_EDGES[1:] + _WIDE_EDGES[:-1]) / 2)[:, None] + (np.diff(_WIDE_EDGES) / 2)[:, None] * _NODES).ravel()
-_WIDE_WEIGHTS = ((np.diff(_WIDE_EDGES) / 2)[:, None] * _WEIGHTS).ravel()
 
 
 @dataclass
@@ -170,15 +192,12 @@ class Pair:
 
 def _next(activation: Activation, pair: Pair, w: Any, b: Any, own: bool) -> tuple[Pair, Any]:
     f, g = activation.value, activation.slope
-    r1, r2 = np.sqrt(moment(f, pair.s1)), np.sqrt(moment(f, pair.s2))
+    kinks = activation.kinks
+    r1, r2 = np.sqrt(moment(f, pair.s1, kinks)), np.sqrt(moment(f, pair.s2, kinks))
     if own or (pair.theta == 0 and pair.s1 == pair.s2):
-        value, slope, gap = r1 * r2, moment(g, pair.s1), _FLOAT(0)
+        value, slope, gap = r1 * r2, moment(g, pair.s1, kinks), _FLOAT(0)
     elif pair.s1 == 0 or pair.s2 == 0:
-        value, slope = [
-            np.sum(_OUTER_WEIGHTS * _density(_OUTER) * h(pair.s1 * _OUTER))
-            * np.sum(_OUTER_WEIGHTS * _density(_OUTER) * h(pair.s2 * _OUTER))
-            for h in (f, g)
-        ]
+        value, slope = (mean(h, pair.s1, kinks) * mean(h, pair.s2, kinks) for h in (f, g))
         gap = _FLOAT(1)
     else:
         far = pair.theta > 1.6
@@ -193,6 +212,7 @@ def _next(activation: Activation, pair: Pair, w: Any, b: Any, own: bool) -> tupl
             pair.s1,
             pair.s2,
             theta,
+            (kinks, tuple(sign * c for c in kinks)),
         )
         gap = apart
     kernel = w * w * value + b * b
@@ -240,23 +260,33 @@ def rule_error(activation: Activation, low: float, high: float) -> float:
                 _FLOAT(s1),
                 _FLOAT(s2),
                 _FLOAT(theta),
+                (activation.kinks, activation.kinks),
             )
             for index, f in enumerate((activation.exact, activation.exact_slope)):
-                exact = _nested(f, s1, s2, theta)
+                exact = _nested(f, s1, s2, theta, activation.kinks)
                 size = float(
-                    np.sqrt(np.prod([moment((activation.value, activation.slope)[index], _FLOAT(s)) for s in (s1, s2)]))
+                    np.sqrt(
+                        np.prod(
+                            [
+                                moment((activation.value, activation.slope)[index], _FLOAT(s), activation.kinks)
+                                for s in (s1, s2)
+                            ]
+                        )
+                    )
                 )
                 worst = max(worst, abs(float(mpmath.mpf(str(found[index])) - exact)) / size)
     return worst
 
 
-def _nested(f: Function, s1: float, s2: float, theta: float) -> Any:
+def _nested(f: Function, s1: float, s2: float, theta: float, kinks: tuple[float, ...]) -> Any:
     cosine, sine = mpmath.cos(theta), mpmath.sin(theta)
-    ends = [-12, -1, -mpmath.mpf(1) / 8, 0, mpmath.mpf(1) / 8, 1, 12]
+    near = [-mpmath.mpf(1), -mpmath.mpf(1) / 8, mpmath.mpf(0), mpmath.mpf(1) / 8, mpmath.mpf(1)]
+    ends = sorted({-mpmath.mpf(12), *near, *(mpmath.mpf(c) / s1 for c in kinks if abs(c / s1) < 12), mpmath.mpf(12)})
 
     def inner(x: Any) -> Any:
-        kink = -cosine * x / sine
-        cuts = sorted({mpmath.mpf(-13), *(c for c in (kink + e for e in ends[1:-1]) if abs(c) < 13), mpmath.mpf(13)})
+        places = [(mpmath.mpf(c) / s2 - cosine * x) / sine for c in (0, *kinks)]
+        around = [*places, *(places[0] + e for e in near)]
+        cuts = sorted({mpmath.mpf(-13), *(p for p in around if abs(p) < 13), mpmath.mpf(13)})
         return mpmath.quad(lambda y: f(s2 * (cosine * x + sine * y)) * mpmath.npdf(y), cuts, maxdegree=4)
 
     return mpmath.quad(lambda x: f(s1 * x) * mpmath.npdf(x) * inner(x), ends, maxdegree=4)

@@ -70,7 +70,7 @@ class Case:
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     name: str = request.param
     traits = analyse(parse_activation(_FORMULAS[name], name=name, parameters={}), Fraction(1))
-    found = fit_norms(traits, expand(traits, Fraction(1), 64, 64, None), 1.0, (_LOW, _HIGH), 64, 60_000)
+    found = fit_norms(traits, expand(traits, Fraction(1), 64, 64, None), 1.0, (_LOW, _HIGH), 64)
     assert found.program is not None
     folder: Path = tmp_path_factory.mktemp("norms") / f"tables_of_{name}"
     folder.mkdir()
@@ -204,7 +204,7 @@ def test_hermite_rows_sum_to_the_kernel(case: Case) -> None:
 
 def test_a_breakpoint_off_zero_leaves_the_one_dimensional_tables() -> None:
     traits = analyse(parse_activation("Min(Max(t, -1), 1)", name="k", parameters={}), Fraction(1))
-    found = fit_norms(traits, expand(traits, Fraction(1), 20, 64, None), 1.0, (0.5, 2.0), 20, 60_000)
+    found = fit_norms(traits, expand(traits, Fraction(1), 20, 64, None), 1.0, (0.5, 2.0), 20, formed=True)
     assert found.program is not None
     assert found.program.aligned is None
     assert found.reason is not None
@@ -213,7 +213,7 @@ def test_a_breakpoint_off_zero_leaves_the_one_dimensional_tables() -> None:
 
 def test_homogeneous_activations_need_none() -> None:
     traits = analyse(parse_activation("Max(t, 0)", name="k", parameters={}), Fraction(1))
-    found = fit_norms(traits, expand(traits, Fraction(1), 4, 16, None), 1.0, (_LOW, _HIGH), 4, 60_000)
+    found = fit_norms(traits, expand(traits, Fraction(1), 4, 16, None), 1.0, (_LOW, _HIGH), 4)
     assert found.program is None
     assert "homogeneous" in str(found.reason)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from kernelc.program import NormMoment, NormProgram, NormTensor
+from kernelc.program import NormKnots, NormMoment, NormProgram, NormTensor
 
 _WIDTH = 118
 
@@ -18,19 +18,24 @@ def render(program: NormProgram) -> str:
     parts = [
         '"""Tables for inputs of other norms; see `_norms.py` for how they are evaluated."""\n\n'
         "from __future__ import annotations\n\n"
-        f"from ._norms import MomentTable, {', '.join(used)}\n\n"
+        + ("" if program.knots is None else "from ._knots import Knots\n")
+        + f"from ._norms import MomentTable, {', '.join(used)}\n\n"
     ]
     parts += [f"{name.upper()} = {_moment(table)}\n\n" for name, table in moments.items() if table is not None]
     parts.append(f"HERMITE = {_nested(program.hermite)}\n\n")
     if program.aligned is not None:
         parts.append(f"ALIGNED = {_nested(program.aligned)}\n\n")
     parts += [f"{name.upper()} = {_tensor(tensor)}\n\n" for name, tensor in tensors.items() if tensor is not None]
+    if program.knots is not None:
+        parts.append(_knots(program.knots))
     fields = [("norms", f"({program.norms[0]!r}, {program.norms[1]!r})")]
     fields += [(name, repr(getattr(program, name))) for name in ("shift", "stretch", "offset", "grade")]
     fields += [(name, "None" if table is None else name.upper()) for name, table in moments.items()]
     fields.append(("hermite", "HERMITE"))
     fields.append(("aligned", "None" if program.aligned is None else "ALIGNED"))
     fields += [(name, "None" if tensor is None else name.upper()) for name, tensor in tensors.items()]
+    if program.knots is not None:
+        fields.append(("knots", "KNOTS"))
     parts.append("NORMS = NormTables(\n" + "".join(f"    {key}={value},\n" for key, value in fields) + ")\n")
     return "".join(parts)
 
@@ -42,10 +47,19 @@ def numbers(program: NormProgram) -> Iterator[float]:
         yield from () if moment is None else moment.coefficients
     for column in (*program.hermite, *(program.aligned or ())):
         yield from column
+    if program.knots is not None:
+        yield from (program.knots.damping, *program.knots.points)
+        for row in program.knots.weights:
+            yield from row
     for tensor in (program.dual, program.dual_dot):
         for layer in () if tensor is None else tensor.layers:
             for row in layer:
                 yield from row
+
+
+def _knots(knots: NormKnots) -> str:
+    points, weights = _row(knots.points, 4), _nested(knots.weights)
+    return f"KNOTS = Knots(\n    damping={knots.damping!r},\n    points={points},\n    weights={weights},\n)\n\n"
 
 
 def _moment(table: NormMoment) -> str:

@@ -9,11 +9,12 @@ from types import ModuleType
 from kernelc.backends.numpy.runtime._features import compute_plan
 from kernelc.backends.numpy.runtime._plan import Plan
 
-_RUNTIME = "kernelc.backends.numpy.runtime"
+_RUNTIME, _NUMERICS = "kernelc.backends.numpy.runtime", "kernelc.numerics"
 
 
 def _module(name: str, text: str) -> ModuleType:
-    """An emitted file of tables, its relative imports taken from the runtime inside kernelc."""
+    """An emitted file of tables, its relative imports taken from the runtime and the numerics inside kernelc."""
+    text = text.replace("from ._knots import", f"from {_NUMERICS}._knots import")
     module = ModuleType(f"{_RUNTIME}.{name}")
     module.__package__ = _RUNTIME
     exec(compile(text, f"{name}.py", "exec"), module.__dict__)

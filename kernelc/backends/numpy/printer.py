@@ -28,6 +28,7 @@ RUNTIME_FILES = (
     "_inputs.py",
     "_interpolation.py",
     "_judged.py",
+    "_knotted.py",
     "_layers.py",
     "_lowrank.py",
     "_networks.py",
@@ -52,6 +53,10 @@ RUNTIME_FILES = (
     "_zonal.py",
     "_zonal_plan.py",
 )
+
+
+#: What tables with knots need of `kernelc.numerics`.
+_KNOTTED = ("_arithmetic.py", "_knots.py", "_normal.py", "_normal_tables.py")
 
 
 def runtime_text(name: str, package: str = _RUNTIME) -> str:
@@ -105,7 +110,11 @@ class NumpyPrinter:
         if program.norms is None:
             return {}
         header = front.header(program, "tables for inputs of other norms. Every literal reads back as its double.")
-        return {"_norm_tables.py": header + norms.render(program.norms)}
+        files = [] if program.norms.knots is None else _KNOTTED
+        return {
+            "_norm_tables.py": header + norms.render(program.norms),
+            **{name: runtime_text(name, _NUMERICS) for name in files},
+        }
 
     def _tables(self, program: KernelProgram) -> str:
         names = "".join(f"{name}, " for name in tables.imports(program)).rstrip(", ")

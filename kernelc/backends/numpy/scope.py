@@ -35,7 +35,7 @@ def network_reach(program: KernelProgram) -> str:
     if form is not None and (form.dual_dot is not None or program.kappa_dot is None):
         low, high = (math.sqrt(q) for q in form.dual.variances)
         how = "by the closed form"
-    elif norms is not None and norms.aligned is not None:
+    elif norms is not None and norms.tabulated:
         (low, high), how = norms.norms, "by tables"
     else:
         return reach(program)
@@ -56,7 +56,7 @@ def features_reach(program: KernelProgram) -> str:
 
 def dual_reach(program: KernelProgram, form: ClosedFormDual | None) -> str:
     """The variances that `dual` (or `dual_dot`, with its `form`) takes, and by which road."""
-    if form is None and program.norms is not None and program.norms.aligned is not None:
+    if form is None and program.norms is not None and program.norms.tabulated:
         low, high = (s**2 for s in program.norms.norms)
         return f"By tables, for variances from {low!r} to {high!r}; others are a ValueError."
     if form is None:

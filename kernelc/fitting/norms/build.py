@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from flint import ctx
@@ -17,9 +17,11 @@ from kernelc.errors import UnsupportedError
 from kernelc.fitting.norms.activation import ScaledActivation, profile, scaled_activation
 from kernelc.fitting.norms.check import compared, largest_difference
 from kernelc.fitting.norms.grid import AngleMap, NormMap, along_first, angle_map, norm_map, norm_transform
+from kernelc.fitting.norms.knotted import knotted_tensors
 from kernelc.fitting.norms.samples import PairSampler
 from kernelc.fitting.norms.tensor import (
     DROPPED,
+    Tensors,
     full_tensor,
     layer_count,
     matrix_coefficients,
@@ -28,13 +30,15 @@ from kernelc.fitting.norms.tensor import (
     truncated,
 )
 from kernelc.model import ActivationTraits, HermiteExpansion, NormFit, NormTail
-from kernelc.program import NormMoment, NormProgram, NormTensor, Parity
+from kernelc.program import NormMoment, NormProgram, Parity
 
 Array = NDArray[np.float64]
 Report = Callable[[str], None]
 
 #: The tables are emitted where their estimated error, relative to the square root of both moments, is below this.
 ACCEPTED = 1e-10
+#: How many numbers the tables of T and Tdot may hold, and where there is a closed form too.
+_MOST_NUMBERS, _MOST_BESIDE_A_FORM = 60_000, 12_000
 #: Degree of a_k(s) that is tabulated, at least.
 HERMITE_DEGREE = 64
 _COUNTS = (24, 32, 40, 48, 64, 80, 96, 128)
@@ -70,12 +74,13 @@ def fit_norms(
     variance: float,
     norms: tuple[float, float],
     degree: int,
-    most: int,
+    formed: bool = False,
     report: Report = lambda message: None,
 ) -> NormFit:
     """The tables for all norms s = sqrt(E[u^2]) in `norms` (and beyond, where that costs nothing).
 
-    `degree`: a_k(s) is tabulated up to it, and to 64; `most`: how many numbers the tables of T and Tdot may hold.
+    `degree`: a_k(s) is tabulated up to it, and to 64; `formed`: whether a closed form serves other norms too, so that
+    long tables are not worth their place.
     `expansion` at `variance` is one of the roads that the tables are compared with. Where there are no tables the
     reason says why.
     """
@@ -94,28 +99,21 @@ def fit_norms(
     if scales is None:
         return _none(norms, "its Hermite coefficients vary too fast with the norm to be tabulated")
     program = _one_dimensional(activation, scales, _served(traits, scales.map), last)
-    if not centred:
-        reason = "a breakpoint of sigma is not at 0: no table in (s1, s2, theta) is smooth there"
-        return _finished(traits, activation, expansion, variance, norms, program, 0.0, reason)
     report("tabulating the kernel against two norms and the angle")
-    found = _tensors(traits, activation, scales, most)
+    if centred:
+        found = _tensors(traits, activation, scales, _MOST_BESIDE_A_FORM if formed else _MOST_NUMBERS)
+    elif formed:
+        found = "a breakpoint of sigma is not at 0, and a closed form serves other norms"
+    else:
+        found = knotted_tensors(traits, activation, scales.map, scales.angles)
     if isinstance(found, str):
         return _finished(traits, activation, expansion, variance, norms, program, 0.0, found)
-    program = NormProgram(
-        program.norms,
-        program.shift,
-        program.stretch,
-        program.offset,
-        program.grade,
-        program.moment,
-        program.slope_moment,
-        program.hermite,
-        found.aligned,
-        found.dual,
-        found.dual_dot,
-    )
+    whole = replace(program, aligned=found.aligned, dual=found.dual, dual_dot=found.dual_dot, knots=found.knots)
     report("comparing the tables with other roads")
-    return _finished(traits, activation, expansion, variance, norms, program, found.error, None)
+    finished = _finished(traits, activation, expansion, variance, norms, whole, found.error, None)
+    if finished.program is None and whole.knots is not None:
+        return _finished(traits, activation, expansion, variance, norms, program, 0.0, finished.reason)
+    return finished
 
 
 def _none(norms: tuple[float, float], reason: str) -> NormFit:
@@ -246,17 +244,7 @@ def _rounded(column: Array, unit: float, decimals: int) -> tuple[float, ...]:
     return tuple(round(float(v), decimals) for v in column[:length])
 
 
-@dataclass(frozen=True, slots=True)
-class _Tensors:
-    """The tables of T and Tdot as `NormProgram` has them, and the error that dropped coefficients may make."""
-
-    aligned: tuple[tuple[float, ...], ...]
-    dual: NormTensor | None
-    dual_dot: NormTensor | None
-    error: float
-
-
-def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Scales, most: int) -> _Tensors | str:
+def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Scales, most: int) -> Tensors | str:
     """T's and Tdot's tables, or why there are none."""
     points = scales.points
     probe = PairSampler(activation, points[[0, len(points) // 2, -1]], traits.parity)
@@ -281,7 +269,7 @@ def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Sc
     numbers = sum(layer_count(t) for t in (dual, dual_dot) if t is not None)
     if numbers > most:
         return f"the tables of T and Tdot would hold {numbers} numbers, more than {most}"
-    return _Tensors(aligned, dual, dual_dot, _MARGIN * max(other, lost * (1.0 if dual else max(growth, 1.0))))
+    return Tensors(aligned, dual, dual_dot, _MARGIN * max(other, lost * (1.0 if dual else max(growth, 1.0))))
 
 
 def _settled(probe: PairSampler, degree: int, angles: AngleMap) -> bool:

@@ -16,6 +16,7 @@ from kernelc.fitting.portable import cosine_sine, legendre_rule
 from kernelc.fitting.proxy import Proxy, make_proxy
 from kernelc.fitting.quadrature import PairIntegral
 from kernelc.model import ActivationTraits, HermiteExpansion
+from kernelc.numerics._knots import Knots
 from kernelc.program import NormMoment, NormProgram, NormTensor
 
 Array = NDArray[np.float64]
@@ -75,6 +76,17 @@ def _normalized(tensor: NormTensor, x: Array, z: float) -> float:
 
 def _value(program: NormProgram, s: Array, x: Array, theta: float) -> list[float]:
     """T and, where it is not refused, Tdot, not normalized."""
+    values = _tabulated(program, s, x, theta)
+    if program.knots is None:
+        return values
+    powers = Knots(program.knots.damping, program.knots.points, program.knots.weights)
+    covariance = np.array([[s[0] * s[0]], [s[0] * s[1] * cosine_sine(theta)[0]], [s[1] * s[1]]])
+    parts = (powers.dual, powers.dual_dot)
+    return [value + float(part(*covariance)[0]) for value, part in zip(values, parts, strict=False)]
+
+
+def _tabulated(program: NormProgram, s: Array, x: Array, theta: float) -> list[float]:
+    """The tables' part of both."""
     angles = angle_map(program.grade)
     z = float(angles.variable(np.array([theta]))[0])
     scale = math.sqrt(moment(program.moment, s[0], x[0]) * moment(program.moment, s[1], x[1]))

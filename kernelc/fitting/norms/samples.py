@@ -84,6 +84,7 @@ class PairSampler:
         self._upper = np.triu_indices(len(s))
         #: a_k(s), (degree + 1, kernels, n); a_k(s1) a_k(s2) of all pairs, (degree + 1, kernels, pairs), if they are few
         self._by_degree = np.ascontiguousarray(self.coefficients.transpose(2, 1, 0))
+        self._prepare()
         few = self._by_degree.shape[0] * self._by_degree.shape[1] * len(self._upper[0]) <= _PRODUCTS
         self._products = self._pairs(slice(None)) if few else None
         self._known: dict[float, Array] = {}
@@ -100,6 +101,9 @@ class PairSampler:
         if key not in self._known:
             self._known[key] = self.by_series(theta) if self.covers(theta) else self.by_quadrature(max(theta, 0.0))
         return self._known[key]
+
+    def _prepare(self) -> None:
+        """What a sampler of a part of T needs beside sigma's coefficients."""
 
     def covers(self, theta: float) -> bool:
         """Whether the power series is exact to double precision at theta."""
@@ -134,9 +138,7 @@ class PairSampler:
         mirrored = theta > np.pi / 2
         angle = float(np.pi) - theta if mirrored else theta
         left, right = self._outer_panels(angle)
-        half, middle = 0.5 * (right - left), 0.5 * (right + left)
-        z = (middle[:, None] + half[:, None] * _OUTER_NODES).reshape(-1)
-        weight = (half[:, None] * _OUTER_WEIGHTS).reshape(-1) * gaussian(z)
+        z, weight = outer_rule(left, right)
         side = -1.0 if mirrored else 1.0
         kernels = self.moments.shape[1]
         outer = np.empty((kernels, len(self._s), z.size))
@@ -146,9 +148,18 @@ class PairSampler:
                 outer[j, i] = evaluate(self._activation.proxy, s * z, bool(j)) * weight
             inner[:, i] = self._inner(s, side * z, angle)
         scale = 1.0 / np.sqrt(self.moments.T)
-        result = np.array([_product(outer[j], inner[j]) for j in range(kernels)])
+        result = np.array([outer_product(outer[j], inner[j]) for j in range(kernels)])
         normalized: Array = result * scale[:, :, None] * scale[:, None, :]
         return normalized
+
+    @property
+    def _within(self) -> ScaledActivation:
+        """What the inner integral is of."""
+        return self._activation
+
+    def _breaks(self, s: float) -> Array:
+        """Where that is not smooth, as a function of z."""
+        return np.zeros(1)
 
     def _outer_panels(self, angle: float) -> tuple[Array, Array]:
         """Panels in z for every norm: sigma's own at the largest norm, and the scale of theta about 0."""
@@ -164,14 +175,14 @@ class PairSampler:
 
     def _inner(self, s: float, z: Array, angle: float) -> Array:
         """g(s, z) for sigma and sigma', shape (kernels, len(z))."""
-        proxy, kernels = self._activation.proxy, self.moments.shape[1]
+        proxy, kernels = self._within.proxy, self.moments.shape[1]
         if angle == 0.0:
             return np.array([evaluate(proxy, s * z, bool(j)) for j in range(kernels)])
         cosine, sine = cosine_sine(angle)
         found = np.zeros((kernels, z.size))
         middle = z * cosine
-        # away from the breakpoint a window in which sigma is a short polynomial needs one rule of Gauss and Hermite
-        smooth = np.abs(middle) > -_SPLITS[0] * sine
+        # away from breakpoints a window in which sigma is a short polynomial needs one rule of Gauss and Hermite
+        smooth = np.all(np.abs(middle - self._breaks(s)[:, None]) > -_SPLITS[0] * sine, axis=0)
         if s * sine <= _LOCAL * self._activation.feature and bool(smooth.any()):
             v = s * (middle[smooth, None] + sine * _HERMITE_NODES)
             for j in range(kernels):
@@ -185,7 +196,7 @@ class PairSampler:
 
     def _windows(self, s: float, middle: Array, sine: float) -> Array:
         """The same about any middles, by panels."""
-        proxy, kernels = self._activation.proxy, self.moments.shape[1]
+        proxy, kernels = self._within.proxy, self.moments.shape[1]
         found = np.zeros((kernels, middle.size))
         starts, ends, owners = _inner_panels(self._activation.coarse_edges / s, middle, sine)
         half, centre = 0.5 * (ends - starts), 0.5 * (ends + starts)
@@ -197,6 +208,13 @@ class PairSampler:
                 sums = np.sum(evaluate(proxy, s * v, bool(j)) * density, axis=1)
                 found[j] += np.bincount(owners[part], sums, middle.size)
         return found
+
+
+def outer_rule(left: Array, right: Array) -> tuple[Array, Array]:
+    """Nodes of Gauss and Legendre on panels, and their weights times the normal density."""
+    half, middle = 0.5 * (right - left), 0.5 * (right + left)
+    z = (middle[:, None] + half[:, None] * _OUTER_NODES).reshape(-1)
+    return z, (half[:, None] * _OUTER_WEIGHTS).reshape(-1) * gaussian(z)
 
 
 def _degree(activation: ScaledActivation, s: Array) -> int:
@@ -214,7 +232,7 @@ def _tails(coefficients: Array) -> Array:
     return result
 
 
-def _product(first: Array, second: Array) -> Array:
+def outer_product(first: Array, second: Array) -> Array:
     """first @ second.T for long rows, summed in one fixed order."""
     return np.array([[np.sum(row * other) for other in second] for row in first])
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernelc.fitting.chebyshev import coefficients
 from kernelc.fitting.norms.grid import along_first, norm_transform
-from kernelc.program import NormTensor
+from kernelc.program import NormKnots, NormTensor
 
 Array = NDArray[np.float64]
 #: theta -> values (kernels, n, n)
@@ -18,6 +19,17 @@ Sampler = Callable[[float], Array]
 DROPPED = 1.5e-13
 #: Decimals of a literal: thousands of such roundings stay far below what is dropped.
 _DECIMALS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """The tables of T and Tdot as `NormProgram` has them, and the error that dropped coefficients may make."""
+
+    aligned: tuple[tuple[float, ...], ...] | None
+    dual: NormTensor | None
+    dual_dot: NormTensor | None
+    error: float
+    knots: NormKnots | None = None
 
 
 def sampled(sample: Sampler, angles: Array) -> Array:

@@ -209,7 +209,8 @@ class _Form:
 def _form(source: Source, tangent: bool) -> _Form | None:
     """The kernels' names for a source; None for one that they do not have."""
     if isinstance(source, ClosedSource):
-        return _Form(True, True)
+        # truncated powers with tables are no closed form that the kernels have
+        return _Form(True, True) if CLOSED is not None else None
     if isinstance(source, CompiledSource):
         used = (TABLES.kappa, TABLES.kappa_dot) if tangent else (TABLES.kappa,)
         return _Form(any(dual is not None and isinstance(dual.direct, ThetaTable) for dual in used), False)

@@ -1,0 +1,45 @@
+# Part of the runtime that kernelc copies, unchanged, into every module it generates.
+"""T and Tdot of a sigma with breakpoints off zero, from tables for a range of norms and truncated powers.
+
+sigma = g + s, s a sum of truncated powers at the breakpoints: E[s(u) s(v)] is a closed form, and what is left of T is
+smooth enough in both norms and the angle to be tabulated. The sum is taken for a closed form by all that follows.
+
+Part of every generated package, copied verbatim; it needs NumPy alone.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from ._closed import ClosedDual
+from ._inputs import DoubleArray
+from ._norms import NormTables, evaluate_pairs
+
+#: The last digits of tables that reach over a range of norms.
+NOISE = 1e-13
+
+
+def knotted_duals(tables: NormTables) -> tuple[ClosedDual, ClosedDual | None]:
+    """T and Tdot (None where it is refused) for standard deviations in `tables.norms`; `tables` has knots.
+
+    Error: that of the tables, as the certificate states it, and a few roundings of what the two parts are.
+    """
+    return _dual(tables, "dual"), None if tables.dual_dot is None else _dual(tables, "dual_dot")
+
+
+def _dual(tables: NormTables, which: Literal["dual", "dual_dot"]) -> ClosedDual:
+    knots, (low, high) = tables.knots, tables.norms
+    assert knots is not None
+    powers = knots.dual if which == "dual" else knots.dual_dot
+
+    def program(q11: DoubleArray, q12: DoubleArray, q22: DoubleArray) -> DoubleArray:
+        one, other = np.sqrt(q11), np.sqrt(q22)
+        scale = one * other
+        rho = np.divide(q12, scale, out=np.zeros_like(q12), where=scale > 0.0)
+        theta = np.arccos(np.clip(rho, -1.0, 1.0))
+        value: DoubleArray = evaluate_pairs(tables, which, one, other, theta) + powers(q11, q12, q22)
+        return value
+
+    return ClosedDual(program, (low * low, high * high), zero_at_origin=False, at_origin=low == 0.0)

@@ -1,0 +1,114 @@
+"""What T and Tdot of a sigma with breakpoints off zero are beside the closed forms of its truncated powers.
+
+With sigma = g + s (see `knots`) the rest E[sigma(u) sigma(v)] - E[s(u) s(v)] = E[sigma(u) g(v)] + E[g(u) s(v)] is
+smooth to some order in both norms and the angle, wherever the breakpoints of both sides meet.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernelc.fitting.norms.activation import ScaledActivation, evaluate, profile
+from kernelc.fitting.norms.grid import AngleMap, NormMap
+from kernelc.fitting.norms.knots import knots_of, split
+from kernelc.fitting.norms.samples import PairSampler, outer_product, outer_rule
+from kernelc.fitting.norms.tensor import Tensors, full_tensor, layer_count, sampled, truncated
+from kernelc.model import ActivationTraits
+from kernelc.program import NormKnots, Parity
+
+Array = NDArray[np.float64]
+#: Derivatives whose jumps are taken out, with exp(-0.15 x^2) to damp the powers, and how many norms (at least; over a
+#: range of a factor of 25; at most) and what degree in the angle the rest takes: measured together. With fewer
+#: derivatives the rest is not smooth enough, with more, or more damping, it varies faster.
+_ORDER, _DAMPING = 5, 0.3
+_FEWEST_NORMS, _NORMS, _MOST_NORMS, _ANGLES = 24, 80, 128, 72
+_MOST_NUMBERS = 160_000
+#: The root of the sum of squares of all dropped coefficients, and what it is multiplied by for an estimate.
+_DROPPED, _MARGIN = 5e-12, 6.0
+
+
+def knotted_tensors(
+    traits: ActivationTraits, activation: ScaledActivation, norms: NormMap, angles: AngleMap
+) -> Tensors | str:
+    """The tables of the rest, and the knots; or why there are none."""
+    knots = knots_of(traits, _ORDER, _DAMPING)
+    if knots is None:
+        return "a breakpoint of sigma is not at 0 and singular: no table in (s1, s2, theta) is smooth there"
+    # the map's own length, that of log s but near 0
+    length = 2.0 / norms.stretch / math.log(25.0)
+    count = min(max(8 * math.ceil(_NORMS / 8 * length), _FEWEST_NORMS), _MOST_NORMS)
+    sampler = KnottedSampler(activation, knots, norms.points(count), traits.parity)
+    values = sampled(sampler, angles.points(_ANGLES))
+    mirrored: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
+    dual, lost = truncated(full_tensor(values[0]), traits.parity, _DROPPED)
+    dual_dot = None
+    if len(values) > 1:
+        dual_dot, other = truncated(full_tensor(values[1]), mirrored[traits.parity], _DROPPED)
+        lost = max(lost, other)
+    numbers = sum(layer_count(t) for t in (dual, dual_dot) if t is not None)
+    if numbers > _MOST_NUMBERS:
+        return f"the tables of T and Tdot would hold {numbers} numbers, more than {_MOST_NUMBERS}"
+    return Tensors(None, dual, dual_dot, _MARGIN * lost, knots)
+
+
+class KnottedSampler(PairSampler):
+    """theta -> array (kernels, n, n) of the rest over n(s1) n(s2) (and for Tdot over m(s1) m(s2))."""
+
+    def __init__(self, activation: ScaledActivation, knots: NormKnots, s: Array, parity: str) -> None:
+        self._smooth, self._powers = split(activation, knots)
+        self._knots = np.array(knots.points)
+        super().__init__(activation, s, parity)
+
+    def _prepare(self) -> None:
+        """The coefficients of s, over n(s) and m(s) of sigma."""
+        degree = self.coefficients.shape[2] - 1
+        profiles = [profile(self._powers, float(v), degree) for v in self._s]
+        sizes = np.sqrt(np.array([p.moments for p in profiles]) / self.moments)
+        rows = np.nan_to_num(np.array([p.coefficients for p in profiles])) * sizes[:, :, None]
+        self._powers_by_degree = np.ascontiguousarray(rows.transpose(2, 1, 0))
+
+    def _pairs(self, degrees: int | slice) -> Array:
+        rows, columns = self._upper
+        chosen = self._powers_by_degree[degrees]
+        products: Array = super()._pairs(degrees) - chosen[..., rows] * chosen[..., columns]
+        return products
+
+    def by_quadrature(self, theta: float) -> Array:
+        """The double integrals, for theta near 0 or pi: the outer function is kinked, the inner one smooth."""
+        mirrored = theta > np.pi / 2
+        angle = float(np.pi) - theta if mirrored else theta
+        z, weight = outer_rule(*self._outer_panels(angle))
+        side = -1.0 if mirrored else 1.0
+        kernels = self.moments.shape[1]
+        outer = np.empty((2, kernels, len(self._s), z.size))
+        inner = np.empty(outer.shape[1:])
+        for i, s in enumerate(self._s.tolist()):
+            for j in range(kernels):
+                for k, part in enumerate((self._activation, self._powers)):
+                    outer[k, j, i] = evaluate(part.proxy, s * z, bool(j)) * weight
+            inner[:, i] = self._inner(s, side * z, angle)
+        scale = 1.0 / np.sqrt(self.moments.T)
+        result = np.array(
+            [outer_product(outer[0, j], inner[j]) + outer_product(outer[1, j], inner[j]).T for j in range(kernels)]
+        )
+        normalized: Array = result * scale[:, :, None] * scale[:, None, :]
+        return normalized
+
+    @property
+    def _within(self) -> ScaledActivation:
+        return self._smooth
+
+    def _breaks(self, s: float) -> Array:
+        return self._knots / s
+
+    def _outer_panels(self, angle: float) -> tuple[Array, Array]:
+        left, right = super()._outer_panels(angle)
+        # those of the outer function, and of the inner one at either end of the angles
+        meets = (np.array([[1.0], [-1.0]]) * (self._knots[:, None] / self._s).reshape(-1)).reshape(-1)
+        edges = np.unique(np.concatenate([left, right[-1:], meets[np.abs(meets) < self._activation.radius]]))
+        keep = np.concatenate([[True], np.diff(edges) > 1e-12])
+        edges = edges[keep]
+        return edges[:-1], edges[1:]

@@ -1,0 +1,86 @@
+"""Tables for a range of norms where sigma has kinks off zero and no closed form: tanh(t) times t + 1 cut at 0 and 2."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import kernelc
+from kernelc.analysis import analyse
+from kernelc.expansion import expand
+from kernelc.fitting import fit_norms
+from kernelc.parse import parse_activation
+from tests.backends.measure_norms import ACTIVATIONS, truth
+
+_ACTIVATION = ACTIVATIONS["clipped_tanh"]
+_LOW, _HIGH = 0.8, 1.25
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    folder: Path = tmp_path_factory.mktemp("knotted")
+    compiled = kernelc.compile(_ACTIVATION.formula, name="knotted_in_tests", norms=(_LOW, _HIGH))
+    assert compiled.certificate["norms"]["served"] == [_LOW / 1.25, _HIGH * 1.25]
+    assert compiled.certificate["norms"]["error_estimate"] <= 1e-10
+    compiled.write(folder)
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module("knotted_in_tests")
+    sys.path.remove(str(folder))
+
+
+def _rows() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Float32 numbers: a row, its multiple, a row within 1e-6 of its antipode, another."""
+    base, other = np.array([0.6, -0.3, 0.7]), np.array([0.2, 0.6, -0.5])
+    rows: np.ndarray[tuple[int, int], np.dtype[np.float64]] = np.array([base, 1.2 * base, 1e-6 * other - base, other])
+    return rows.astype(np.float32).astype(np.float64)
+
+
+def test_matrices_of_rows_of_different_norms(package: ModuleType) -> None:
+    rows = _rows()
+    exact = truth(_ACTIVATION, rows, 1, 1.1, 0.2)
+    filler = np.random.default_rng(1).standard_normal((520, 3))
+    filler *= (np.linspace(0.8, 1.1, 520) / np.linalg.norm(filler, axis=1))[:, None]
+    for dtype, allowed in ((np.float64, 1e-10), (np.float32, 1e-5)):
+        for x in (rows.astype(dtype), np.concatenate([rows, filler]).astype(dtype)):
+            for kernel, true in zip((package.nngp, package.ntk), exact, strict=True):
+                found = kernel(x, depth=1, w_std=1.1, b_std=0.2)
+                assert (found == found.T).all()
+                scale = np.sqrt(np.multiply.outer(np.diag(true), np.diag(true)))
+                assert float(np.max(np.abs(found[:4, :4] - true) / scale)) <= allowed
+
+
+def test_duplicates(package: ModuleType) -> None:
+    x = _rows()[[0, 0, 3, 3]]
+    for depth in (1, 3):
+        matrix = package.ntk(x, depth=depth, w_std=1.0, b_std=0.1)
+        np.testing.assert_allclose(matrix[:, 0], matrix[:, 1], rtol=1e-15)
+        np.testing.assert_allclose(matrix[:, 2], matrix[:, 3], rtol=1e-15)
+
+
+def test_dual_at_other_variances(package: ModuleType) -> None:
+    q11, q12, q22 = 1.0, np.array([-0.9, 0.0, 0.5]), 1.3
+    step = 1e-4
+    secant = (package.dual(q11, q12 + step, q22) - package.dual(q11, q12 - step, q22)) / (2 * step)
+    np.testing.assert_allclose(package.dual_dot(q11, q12, q22), secant, atol=1e-7)
+    np.testing.assert_allclose(package.dual(q11, q12, q22), package.dual(q22, q12, q11), rtol=1e-12)
+
+
+def test_norms_outside_are_refused(package: ModuleType) -> None:
+    with pytest.raises(ValueError, match="--norms"):
+        package.nngp(3.0 * _rows())
+    with pytest.raises(ValueError, match="--norms"):
+        package.dual(9.0, 0.0, 1.0)
+
+
+def test_a_singular_breakpoint_off_zero_leaves_the_one_dimensional_tables() -> None:
+    traits = analyse(parse_activation("sqrt(abs(t - 1))*tanh(t)", name="k", parameters={}), Fraction(1))
+    found = fit_norms(traits, expand(traits, Fraction(1), 20, 64, None), 1.0, (0.9, 1.1), 20)
+    assert found.program is None or found.program.knots is None
+    assert found.reason is not None
