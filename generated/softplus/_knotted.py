@@ -17,8 +17,8 @@ from ._closed import ClosedDual
 from ._inputs import DoubleArray
 from ._norms import NormTables, evaluate_pairs
 
-#: The last digits of tables that reach over a range of norms.
-NOISE = 1e-13
+#: How far the tables, cut where their coefficients are this small, are from anything that varies less.
+NOISE = 3e-12
 
 
 def knotted_duals(tables: NormTables) -> tuple[ClosedDual, ClosedDual | None]:

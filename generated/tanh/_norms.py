@@ -435,18 +435,22 @@ def _pair_series(
 ) -> _PairSeries:
     """The series in theta of T or Tdot at pairs of norms s1, s2 (k,)."""
     plan = _compressed(tables, which, np.dtype(np.float64))
-    signs, sides = _signs(plan), []
+    signs, sides, places = _signs(plan), [], []
     for s in (s1, s2):
         norms, index = np.unique(s, return_inverse=True)
-        sides.append(np.concatenate(_row_factors(tables, plan, norms), axis=1)[index.reshape(-1)])
-    products = sides[0] * sides[1] * np.concatenate(signs)
+        sides.append(np.concatenate(_row_factors(tables, plan, norms), axis=1))
+        places.append(index.reshape(-1))
+    # many pairs may have the same two norms, at other angles
+    pairs, where = np.unique(places[0] * len(sides[1]) + places[1], return_inverse=True)
+    one, other = np.divmod(pairs, len(sides[1]))
+    products = sides[0][one] * sides[1][other] * np.concatenate(signs)
     widths = np.array([sign.size for sign in signs])
-    result = np.zeros((s1.size, len(widths)))
+    result = np.zeros((pairs.size, len(widths)))
     filled = np.flatnonzero(widths)
     if filled.size:
         starts = np.concatenate([[0], np.cumsum(widths)[:-1]])[filled]
         result[:, filled] = np.add.reduceat(products, starts, axis=1)
-    return _PairSeries(plan.parity, result)
+    return _PairSeries(plan.parity, result[where.reshape(-1)])
 
 
 def evaluate_pairs(
