@@ -16,6 +16,7 @@ import pytest
 
 from tests.backends.closed_forms import derived
 from tests.backends.conftest import import_folder
+from tests.backends.jumps import hard_shrink_nngp
 from tests.backends.programs import unit_rows
 
 Load = Callable[[str], ModuleType]
@@ -155,6 +156,16 @@ def test_rows_of_one_norm(network_of: Load, name: str, settings: dict[str, Any])
     mixed = getattr(package, kernel)(other, **settings)[:-1, :-1]
     scale = np.sqrt(np.diag(result))
     assert (np.abs(result - mixed) <= 2e-13 * np.multiply.outer(scale, scale)).all()
+
+
+@pytest.mark.parametrize("distance", [1e-2, 1e-6])
+def test_near_duplicates_through_jumps(network_of: Load, distance: float) -> None:
+    """Each layer's rounding, 1e-16, is multiplied by the slope of the next near rho = 1, where a jump's is infinite."""
+    x = unit_rows(2, 6, 3)
+    x[1] = x[0] + distance * x[1]
+    result = network_of("hard_shrink").nngp(x, depth=3, w_std=1.2, b_std=0.3)
+    truth = hard_shrink_nngp(x, depth=3, w_std=1.2, b_std=0.3)
+    assert (np.abs(result - truth) <= GOAL["float64"] * truth[0, 0]).all()
 
 
 def test_norms_beyond_the_closed_form_are_refused(network_of: Load) -> None:
