@@ -121,6 +121,15 @@ def test_the_truth_in_two_dimensions_is_true() -> None:
         assert abs(pair_values(found, rho)[1] - slope) < 1e-14
 
 
+def test_the_truth_in_two_dimensions_reaches_as_far_as_sigma_does() -> None:
+    """exp(t) at variance 25: the integral's mass lies 5 (1 + rho) standard deviations out."""
+    found = tell(("call", "exp", _T), (), Fraction(25), 4)
+    for rho in (-0.9, 0.3, 0.93484216928482056):
+        with mpmath.workdps(30):
+            kappa = mpmath.exp(25 * (1 + mpf(rho)))
+        assert abs(pair_values(found, rho)[0] - kappa) < 1e-12 * found.moment
+
+
 @pytest.mark.parametrize("what", ["moment", "coefficient"])
 def test_a_wrong_ball_is_seen(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An expansion that is off by a little more than its radius."""

@@ -442,7 +442,14 @@ def pair_values(truth: Truth, rho: float) -> tuple[float, float]:
 
 
 def _arrays(truth: Truth) -> tuple[NDArray[np.float64], ...]:
-    kept = [n for n in truth.nodes if n.weight > mpf(10) ** -40]
+    # where sigma grows like exp(a t), its mass lies at 2 a standard deviations and more, not where the weight's does
+    kept = [
+        n
+        for n in truth.nodes
+        if n.weight > mpf(10) ** -40
+        or n.weight * n.value**2 > mpf(10) ** -32 * truth.moment
+        or n.weight * n.slope**2 > mpf(10) ** -32 * truth.slope_moment
+    ]
     columns = ([float(getattr(n, name)) for n in kept] for name in ("z", "weight", "value", "slope"))
     z, weight, value, slope = (np.array(c) for c in columns)
     return z, weight, value, slope
