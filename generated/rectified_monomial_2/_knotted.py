@@ -17,7 +17,7 @@ from ._closed import ClosedDual
 from ._inputs import DoubleArray
 from ._norms import NormTables, evaluate_pairs
 
-#: How far the tables, cut where their coefficients are this small, are from anything that varies less.
+#: The size of what the tables leave out: they are cut at coefficients of 1e-12. Call-time fits need not be closer.
 NOISE = 3e-12
 
 

@@ -57,8 +57,6 @@ def test_against_the_recursion(network_of: Load, cupy: ModuleType, name: str) ->
 @pytest.mark.parametrize("settings", [{}, {"depth": 3, "w_std": 1.2, "b_std": 0.3}])
 def test_as_for_numpy_arrays(network_of: Load, cupy: ModuleType, name: str, settings: dict[str, Any]) -> None:
     package = network_of(name)
-    # through jumps, near-duplicates multiply the last digits, which differ (test_near_duplicates_through_jumps)
-    closer = 1 if name in JUMPS and settings else 10
     for dtype in (np.float64, np.float32):
         x = spread_rows(40, 6, 0.3, 4.0).astype(dtype)
         for kernel in ("nngp",) if derived(name).dual_dot is None else ("nngp", "ntk"):
@@ -68,7 +66,11 @@ def test_as_for_numpy_arrays(network_of: Load, cupy: ModuleType, name: str, sett
             np.testing.assert_array_equal(result, result.T)
             scale = np.sqrt(np.diag(expected).astype(float))
             error = np.abs(result.astype(float) - expected) / np.multiply.outer(scale, scale)
-            assert float(error.max()) < GOAL[np.dtype(dtype).name] / closer
+            allowed = np.full(error.shape, GOAL[np.dtype(dtype).name] / 10)
+            if name in JUMPS and dtype is np.float64:
+                # near-duplicates, whose last digits jumps multiply: see test_near_duplicates_through_jumps
+                allowed[16, 17] = allowed[17, 16] = GOAL["float64"]
+            assert (error < allowed).all()
 
 
 def test_near_duplicates_through_jumps(network_of: Load, cupy: ModuleType) -> None:

@@ -426,30 +426,33 @@ def pair_values(truth: Truth, rho: float) -> tuple[float, float]:
     The nodes of the line on both axes against the density of the pair: what is not smooth in sigma lies on
     lines parallel to the axes, where the panels end.
     """
-    z, weight, value, slope = _arrays(truth)
-    # weight holds phi(z); the pair's density over phi(x) phi(y) is exp(-(r^2 x^2 - 2 r x y + r^2 y^2)/(2 (1-r^2))).
-    r2 = (1.0 - rho) * (1.0 + rho)
+    z, rule, value, slope = _arrays(truth)
+    # The density over sqrt(phi(x) phi(y)), in (x + y)^2 and (x - y)^2: neither overflows where the other vanishes.
+    along, across = (1.0 - rho) / (8.0 * (1.0 + rho)), (1.0 + rho) / (8.0 * (1.0 - rho))
+    scale = math.sqrt(2.0 * math.pi * (1.0 - rho) * (1.0 + rho))
     total = np.zeros(2)
     for i in range(0, len(z), 500):
-        x = z[i : i + 500, None]
-        exponent = -(rho * rho * (x * x + z * z) - 2.0 * rho * x * z) / (2.0 * r2)
-        density = weight[i : i + 500, None] * weight * np.exp(exponent) / math.sqrt(r2)
-        total += [
-            np.sum(density * value[i : i + 500, None] * value),
-            np.sum(density * slope[i : i + 500, None] * slope),
-        ]
+        part = slice(i, i + 500)
+        x = z[part, None]
+        density = rule[part, None] * rule * np.exp(-along * (x + z) ** 2 - across * (x - z) ** 2) / scale
+        total += [value[part] @ density @ value, slope[part] @ density @ slope]
     return float(total[0]), float(total[1])
 
 
 def _arrays(truth: Truth) -> tuple[NDArray[np.float64], ...]:
-    # where sigma grows like exp(a t), its mass lies at 2 a standard deviations and more, not where the weight's does
+    """z, the rule's weights without phi, and sigma and sigma' times sqrt(phi(z)), all of ordinary size."""
+    # where sigma(sz) grows like exp(az), its mass lies at z = 2 a, not where the weight's does
+    least, steepest = (mpf(10) ** -32 * moment for moment in (truth.moment, truth.slope_moment))
     kept = [
         n
         for n in truth.nodes
-        if n.weight > mpf(10) ** -40
-        or n.weight * n.value**2 > mpf(10) ** -32 * truth.moment
-        or n.weight * n.slope**2 > mpf(10) ** -32 * truth.slope_moment
+        if n.weight > mpf(10) ** -40 or n.weight * n.value**2 > least or n.weight * n.slope**2 > steepest
     ]
-    columns = ([float(getattr(n, name)) for n in kept] for name in ("z", "weight", "value", "slope"))
-    z, weight, value, slope = (np.array(c) for c in columns)
-    return z, weight, value, slope
+    bells = [mpmath.sqrt(mpmath.npdf(n.z)) for n in kept]
+    z = np.array([float(n.z) for n in kept])
+    rule = np.array([float(n.weight / bell**2) for n, bell in zip(kept, bells, strict=True)])
+    value, slope = (
+        np.array([float(bell * getattr(n, name)) for n, bell in zip(kept, bells, strict=True)])
+        for name in ("value", "slope")
+    )
+    return z, rule, value, slope
