@@ -27,6 +27,7 @@ from kernelc.model import VARIABLE
 _SWITCHES = (sympy.Abs, sympy.sign, sympy.Heaviside, sympy.Max, sympy.Min)
 _MAX_CELLS = 400
 _TINY = Fraction(1, 2**100)
+_TOO_CLOSE = "two breakpoints lie, or the sides of a comparison come, too close together to be told apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class Resolver:
         """A short rational strictly inside a cell."""
         low, high = self._bounds(left, right)
         if high <= low:
-            raise UnsupportedError("two breakpoints lie too close together to be told apart")
+            raise UnsupportedError(_TOO_CLOSE)
         middle = (low + high) / 2
         bits = 8
         while True:
@@ -158,7 +159,7 @@ class Resolver:
             if not g.is_polynomial(VARIABLE) and self.is_global:
                 beyond = nonzero_beyond(g)
                 self.is_global = beyond is not None and beyond <= self._limit
-            for root in isolate_roots(g, VARIABLE, low, high):
+            for root in _zeros(g, low, high):
                 self.is_certain = self.is_certain and (root.simple or self._is_edge(root, cell))
                 at_edge = [i for i, e in enumerate(edges) if e is not None and _same(e.root, root)]
                 for i in at_edge:
@@ -313,6 +314,19 @@ class Resolver:
         return found
 
 
+def _zeros(g: sympy.Expr, low: Fraction, high: Fraction) -> list[RealRoot]:
+    """The zeros of a condition in [low, high]."""
+    try:
+        return isolate_roots(g, VARIABLE, low, high)
+    except UnsupportedError:
+        # far out balls of a fast-growing condition (1 + sinh(t)^2 on a wide range) are too wide to show its sign
+        beyond = nonzero_beyond(g)
+        if beyond is None or (low >= -beyond and high <= beyond):
+            raise
+        low, high = max(low, -beyond), min(high, beyond)
+        return isolate_roots(g, VARIABLE, low, high) if low < high else []
+
+
 def _holds(atom: sympy.core.relational.Relational, sign: int) -> bool:
     """A comparison's truth on a cell from the sign of lhs - rhs there."""
     if isinstance(atom, sympy.Gt):
@@ -362,4 +376,4 @@ def _holder(cells: list[Cell], point: Fraction) -> Cell:
             cell.right is None or point <= cell.right.root.lower
         ):
             return cell
-    raise UnsupportedError("two breakpoints lie too close together to be told apart")
+    raise UnsupportedError(_TOO_CLOSE)

@@ -117,7 +117,10 @@ def _boxes(tape: Tape, low: Fraction, high: Fraction) -> Iterator[tuple[Fraction
         a, b = stack.pop()
         visited += 1
         if visited > _MAX_BOXES:
-            raise UnsupportedError("a condition in the formula has too many zeros, or zeros too close together")
+            raise UnsupportedError(
+                "the zeros of a condition in the formula could not be isolated: they are too many or too close "
+                "together, or it varies too fast or comes too close to zero"
+            )
         value, slope = tape(_hull(a, b))
         if value.is_finite() and not value.real.overlaps(arb(0)):
             continue
@@ -175,11 +178,14 @@ def _shrunk_to_end(tape: Tape, a: Fraction, b: Fraction, left: int, right: int) 
 def _newton(tape: Tape, a: Fraction, b: Fraction) -> RealRoot:
     """Interval Newton from a monotone bracket; the bracket only ever shrinks around the root."""
     precision = 256
+    slope = tape(_hull(a, b))[1].real
     while True:
         with ctx.workprec(precision):
             middle = arb_of((a + b) / 2).mid()
             value = tape(acb(middle))[0].real
-            slope = tape(_hull(a, b))[1].real
+            # what encloses g' on a bracket does so inside it too, where a special function's ball may be wider
+            narrow = tape(_hull(a, b))[1].real
+            slope = slope if narrow.overlaps(arb(0)) or not narrow.is_finite() else narrow
             step = middle - value / slope
             if not step.is_finite():
                 raise UnsupportedError("a zero of a condition in the formula could not be isolated")

@@ -12,6 +12,7 @@ from kernelc.analysis import analyse, pieces
 from kernelc.analysis.growth import _tail_begins, derive_growth, nonzero_beyond
 from kernelc.analysis.pieces import Cell, Cut, Resolver, _holder
 from kernelc.analysis.traits import _with_slope
+from kernelc.balls import roots
 from kernelc.balls.roots import RealRoot
 from kernelc.errors import InputError, KernelcError, NotSquareIntegrableError, UnsupportedError
 from kernelc.functions.heads import LambertW0
@@ -173,6 +174,20 @@ def test_a_sign_that_cannot_be_decided_is_refused() -> None:
         resolved(sympy.Max(t + _HARD_ZERO, t, evaluate=False))
     with pytest.raises(UnsupportedError, match=r"sign of .* could not be decided"):
         resolved(sympy.Max(t + sympy.asin(2), t, evaluate=False))
+
+
+def test_conditions_that_grow_fast_are_searched_where_they_may_vanish(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a wide range the balls of 1 + sinh(t)^2 far out overlap zero; there a bound shows that it does not vanish."""
+    monkeypatch.setattr(roots, "_MAX_BOXES", 500)
+    whole = sympy.log(1 + sympy.sinh(t) ** 2)
+    assert [cell.values for cell in Resolver(Fraction(32001)).cells(whole)] == [(whole,)]
+    far = sympy.Piecewise((whole, t > 10), (t, True))
+    assert [cell.values[0] for cell in Resolver(Fraction(32001)).cells(far)] == [t, whole]
+    crossing = sympy.exp(t) * (t**2 - 4)
+    found = Resolver(Fraction(32001)).cells(sympy.Abs(crossing))
+    assert [cell.values[0] for cell in found] == [crossing, (4 - t**2) * sympy.exp(t), crossing]
+    with pytest.raises(UnsupportedError, match="too many or too close together"):
+        Resolver(Fraction(32001)).cells(sympy.Abs(sympy.sin(t)))
 
 
 def test_functions_that_nobody_registered_are_refused() -> None:

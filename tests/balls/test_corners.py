@@ -11,9 +11,9 @@ from flint import acb, arb, ctx
 from kernelc.balls import roots as module
 from kernelc.balls.local import EndPoint, LocalBounds, Term
 from kernelc.balls.roots import ROOT_BITS, _dyadic, _hull, _newton, _shrunk_to_end, _sign, isolate_roots
-from kernelc.balls.tape import Tape
+from kernelc.balls.tape import Tape, arb_of
 from kernelc.errors import UnsupportedError
-from kernelc.functions.heads import LambertW0
+from kernelc.functions.heads import LambertW0, Sinc
 from kernelc.model import VARIABLE as T
 
 _ZERO, _ONE = Fraction(0), Fraction(1)
@@ -166,3 +166,16 @@ def test_a_cluster_is_not_called_simple() -> None:
         found = isolate_roots(g, T, -_ONE, _ONE)
         assert len(found) == 1
         assert not found[0].simple
+
+
+def test_newton_where_the_balls_of_a_slope_get_wider_on_narrower_brackets() -> None:
+    """The derivative of sinc so far out: what enclosed it on the wider bracket still does."""
+    g = sympy.sin(10 * T - sympy.Rational(1, 2)) - Sinc(T)
+    tape = Tape((g, sympy.diff(g, T)), T)
+    with ctx.workprec(304):
+        found = _newton(tape, Fraction(15879411935, 2**29), Fraction(254070590965, 2**33))
+    with ctx.workprec(8000):
+        low, high = (tape(acb(arb_of(end)))[0].real for end in (found.lower, found.upper))
+    assert found.simple
+    assert low < 0 < high
+    assert found.upper - found.lower < Fraction(1, 2**80)

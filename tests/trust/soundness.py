@@ -290,7 +290,7 @@ _REASONS = (
     (r"zero everywhere", "zero everywhere"),
     (r"cannot be told from zero", "a constant that cannot be told from zero"),
     (r"range of doubles|too large|too small|overflow", "a constant out of range"),
-    (r"too many zeros|more than \d+ zeros|more than \d+ pieces", "too many switches"),
+    (r"too many zeros|are too many|more than \d+ zeros|more than \d+ pieces", "too many switches"),
     (r"too close together|told apart|isolated|could not be decided", "switches too close together"),
     (r"could not be enclosed", "integrals not enclosed"),
     (r"varies too fast", "varies too fast to be tabulated"),
