@@ -71,6 +71,24 @@ FOUND = [
         ),
         "9/4", 24,
     ),
+    # The truth was wrong: cbrt is singular at -1/3000, 1.2e-11 beyond the point where Min leaves it.
+    (
+        formula(
+            ("call", "Min", ("call", "cbrt", ("+", ("*", ("number", "3"), _T), ("number", "0.001"))),
+             ("call", "tanh", _T)),
+            "Min(cbrt(3*t+0.001), tanh(t))",
+        ),
+        "1", 12,
+    ),
+    # The truth was wrong: it did not see that Min changes twice within 7e-5.
+    (
+        formula(
+            ("call", "Min", ("^", ("--", ("*", ("number", "100"), _T), ("number", "1")), "2"),
+             ("call", "besselj", ("number", "2"), _T)),
+            "Min((100*t-1)^2, besselj(2, t))",
+        ),
+        "100", 12,
+    ),
 ]  # fmt: skip
 
 

@@ -226,13 +226,33 @@ def _zeros(fast: Evaluator, exact: Evaluator, points: Sequence[float], s: mpf) -
             found.append(mpf(a))
         if p * q < 0:
             found.append(_bisected(lambda t: exact(t)[0], mpf(a), mpf(b)))
-        elif i > 0 and abs(values[i - 1]) > abs(p) < abs(q) and abs(p) < 1e-3 * max(abs(values[i - 1]), abs(q), 1e-3):
-            low, high = mpf(points[i - 1]), mpf(b)
-            if _sign(exact(low)[1]) * _sign(exact(high)[1]) < 0:
-                found.append(_bisected(lambda t: exact(t)[1], low, high))
+        elif i > 0 and abs(values[i - 1]) > abs(p) < abs(q):
+            found += _dip(fast, exact, points[i - 1], b, max(abs(values[i - 1]), abs(q), 1e-3))
         if len(found) > _MOST_CUTS:
             raise UndecidedError("too many switches")
     return [x / s for x in found]
+
+
+def _dip(fast: Evaluator, exact: Evaluator, low: float, high: float, around: float) -> list[mpf]:
+    """Where a switch that is nearest to zero inside two points touches it, or crosses it there and back."""
+    at = _safely(fast)
+    sign, a, b = _sign(at(low)), low, high
+    while True:
+        middle = (a + b) / 2
+        value = at(middle)
+        if not a < middle < b or not value * sign > 0:
+            break
+        a, b = (middle, b) if fast(middle)[1] * sign < 0 else (a, middle)
+    if not value * sign < 1e-6 * around:
+        return []
+    lowest = mpf(middle)
+    if _sign(exact(lowest)[0]) * sign > 0:
+        if _sign(exact(mpf(low))[1]) * _sign(exact(mpf(high))[1]) >= 0:
+            return []
+        lowest = _bisected(lambda t: exact(t)[1], mpf(low), mpf(high))
+    if _sign(exact(lowest)[0]) * sign < 0:
+        return [_bisected(lambda t: exact(t)[0], mpf(x), lowest) for x in (low, high)]
+    return [lowest]
 
 
 def _sign(x: Any) -> int:
@@ -333,12 +353,16 @@ def _told(exact: Compiled, rough: Compiled, s: mpf, degree: int, with_slope: boo
 def _edges(cuts: Sequence[mpf]) -> list[tuple[mpf, bool]]:
     """Panel ends in z, and whether each is a switch; every panel touches at most one switch."""
     ends: list[tuple[mpf, bool]] = [(mpf(-_REACH), False)]
-    for low, high in pairwise([mpf(-_REACH), *cuts, mpf(_REACH)]):
+    marks = [mpf(-_REACH), *cuts, mpf(_REACH)]
+    for index, (low, high) in enumerate(pairwise(marks)):
         width = high - low
         inner: list[mpf] = []
         near = min(mpf("0.37"), width / 3)
-        first = low + near if low in cuts else low
-        last = high - near if high in cuts else high
+        # what is singular a little beyond a panel's end spoils the rule for singular ends: the panel gets as short
+        before = low - marks[index - 1] if index else near
+        after = marks[index + 2] - high if index + 2 < len(marks) else near
+        first = low + min(near, before) if low in cuts else low
+        last = high - min(near, after) if high in cuts else high
         count = max(1, int(mpmath.ceil((last - first) / mpf("1.1"))))
         inner = [first + (last - first) * k / count for k in range(count + 1)]
         ends += [(x, False) for x in inner if low < x < high]
