@@ -78,8 +78,8 @@ def _range_limit(growth: Growth | None, slope: Growth | None, variance: Fraction
 def _require_slow_growth(f: sympy.Expr, growth: Growth | None, variance: Fraction) -> None:
     if growth is not None and growth.quadratic * 4 * variance >= 1:
         raise NotSquareIntegrableError(
-            f"{f} grows like exp({growth.quadratic} t^2): sigma(sZ) is square integrable only below "
-            f"exp(t^2/{4 * variance}) at variance {variance}; lower --variance or damp the growth"
+            f"{f} grows like exp({growth.quadratic} t^2), or no closer bound was found: sigma(sZ) is square integrable "
+            f"below exp(t^2/{4 * variance}) at variance {variance}; lower --variance or damp the growth"
         )
     if growth is None:
         raise NotSquareIntegrableError(
@@ -171,7 +171,10 @@ def _derivative_refused(
     if growth is None:
         return "no growth bound could be derived for sigma': its square integrability is not proved"
     if growth.quadratic * 4 * variance >= 1:
-        return f"sigma' grows like exp({growth.quadratic} t^2): it is not square integrable at variance {variance}"
+        return (
+            f"sigma' grows like exp({growth.quadratic} t^2), or no closer bound was found: it is not square integrable "
+            f"at variance {variance}, or not shown to be"
+        )
     return None
 
 
