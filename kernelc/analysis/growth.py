@@ -16,9 +16,9 @@ from sympy.logic.boolalg import And, BooleanTrue, Not, Or
 
 from kernelc.balls.tape import constant_ball
 from kernelc.errors import KernelcError
-from kernelc.functions import BY_HEAD
 from kernelc.functions import envelope as env
 from kernelc.functions.envelope import Envelope, Quadratic, Size, fraction_of, round_down, round_up
+from kernelc.functions.structure import from_parts
 from kernelc.model import VARIABLE, Growth
 
 _QUADRATIC_REACH = Fraction(8)
@@ -45,30 +45,11 @@ class _Side:
             return _constant(f)
         if f.is_polynomial(VARIABLE):
             return self._polynomial(f)
-        if isinstance(f, (sympy.Add, sympy.Mul)):
-            combine = env.added if isinstance(f, sympy.Add) else env.multiplied
-            parts = [self.of(a) for a in f.args]
-            # Parts of known sign first: a product with a bounded factor keeps one-sided bounds.
-            total = parts[0]
-            for part in parts[1:]:
-                total = combine(total, part)
-            return total
-        if isinstance(f, sympy.Pow):
-            return self._power(f)
         if isinstance(f, (sympy.Abs, sympy.sign, sympy.Heaviside, sympy.Max, sympy.Min, sympy.Piecewise)):
             return self._switch(f)
         if isinstance(f, sympy.DiracDelta):
             return env.constant(Fraction(0), Fraction(0))
-        record = BY_HEAD.get(f.func)
-        return Envelope() if record is None else record.envelope([self.of(a) for a in f.args]).completed()
-
-    def _power(self, f: sympy.Expr) -> Envelope:
-        base, exponent = f.args
-        if isinstance(exponent, sympy.Rational):
-            p = Fraction(int(exponent.p), int(exponent.q))
-            grown = env.positive_power(self.of(base), abs(p)) if p else env.constant(Fraction(1), Fraction(1))
-            return grown if p > 0 else env.reciprocal(grown)
-        return env.exponential(env.multiplied(self.of(exponent), env.logarithm(self.of(base))))
+        return from_parts(f, self.of)
 
     def _polynomial(self, f: sympy.Expr) -> Envelope:
         """Exact up to degree 2; above it, the leading term rules from some X on."""

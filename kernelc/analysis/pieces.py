@@ -156,10 +156,10 @@ class Resolver:
         for g in conditions:
             if not g.has(VARIABLE):
                 continue
+            beyond = None if g.is_polynomial(VARIABLE) else nonzero_beyond(g)
             if not g.is_polynomial(VARIABLE) and self.is_global:
-                beyond = nonzero_beyond(g)
                 self.is_global = beyond is not None and beyond <= self._limit
-            for root in _zeros(g, low, high):
+            for root in _zeros(g, low, high, beyond):
                 self.is_certain = self.is_certain and (root.simple or self._is_edge(root, cell))
                 at_edge = [i for i, e in enumerate(edges) if e is not None and _same(e.root, root)]
                 for i in at_edge:
@@ -314,17 +314,15 @@ class Resolver:
         return found
 
 
-def _zeros(g: sympy.Expr, low: Fraction, high: Fraction) -> list[RealRoot]:
-    """The zeros of a condition in [low, high]."""
-    try:
-        return isolate_roots(g, VARIABLE, low, high)
-    except UnsupportedError:
-        # far out balls of a fast-growing condition (1 + sinh(t)^2 on a wide range) are too wide to show its sign
-        beyond = nonzero_beyond(g)
-        if beyond is None or (low >= -beyond and high <= beyond):
-            raise
+def _zeros(g: sympy.Expr, low: Fraction, high: Fraction, beyond: Fraction | None) -> list[RealRoot]:
+    """The zeros of a condition in [low, high]; there is none beyond `beyond`, where that is known.
+
+    They are not looked for there: far out the balls of a fast-growing condition (1 + sinh(t)^2, or a Bessel function,
+    on a wide range) are too wide to show its sign.
+    """
+    if beyond is not None:
         low, high = max(low, -beyond), min(high, beyond)
-        return isolate_roots(g, VARIABLE, low, high) if low < high else []
+    return isolate_roots(g, VARIABLE, low, high) if low < high else []
 
 
 def _holds(atom: sympy.core.relational.Relational, sign: int) -> bool:

@@ -13,7 +13,7 @@ from flint import acb, arb, ctx
 
 from kernelc.analysis.growth import derive_growth
 from kernelc.analysis.pieces import Cell, Cut, Resolver
-from kernelc.balls.local import EndPoint, LocalBounds, integrable, least_exponent, squared
+from kernelc.balls.local import EndPoint, LocalBounds, integrable, squared
 from kernelc.balls.roots import RealRoot
 from kernelc.balls.tape import Tape, arb_of
 from kernelc.errors import InputError, NotSquareIntegrableError, UnsupportedError
@@ -197,6 +197,8 @@ def _kind(left: Cell, right: Cell, cut: Cut, f: sympy.Expr) -> BreakKind:
     before, after = _expression(left), _expression(right)
     values = [_limit_values(left, cut, before), _limit_values(right, cut, after)]
     if values[0] is None or values[1] is None:
+        if _is_removable(before, after, cut):
+            return "smooth"
         return "singular" if _vanishes_at(left, cut, -1) and _vanishes_at(right, cut, 1) else "unknown"
     if not values[0].overlaps(values[1]):
         return "jump"
@@ -211,10 +213,23 @@ def _kind(left: Cell, right: Cell, cut: Cut, f: sympy.Expr) -> BreakKind:
     return "smooth" if slopes[0].overlaps(slopes[1]) else "kink"
 
 
+def _is_removable(before: sympy.Expr, after: sympy.Expr, cut: Cut) -> bool:
+    """Whether sigma is analytic at the cut but for a zero over a zero, of no smaller order: sinh(t)/t at 0."""
+    if before != after or before.count_ops() >= _SIMPLIFY_LIMIT:
+        return False
+    parts = sympy.together(before).as_numer_denom()
+    with ctx.workprec(192):
+        around = arb_of(cut.root.lower).union(arb_of(cut.root.upper)) + arb(0, arb_of(_CELL_WIDTH))
+        values = Tape(parts, VARIABLE)(acb(around, arb(0, arb_of(_CELL_WIDTH))), True)
+        if not all(value.is_finite() for value in values):
+            return False
+        above, below = (LocalBounds(VARIABLE, _end(cut, 1)).order(part) for part in parts)
+    return above is not None and below is not None and above.power >= below.power
+
+
 def _vanishes_at(cell: Cell, cut: Cut, side: int) -> bool:
     """Whether sigma is proved to tend to 0 at the cut."""
-    majorant = LocalBounds(VARIABLE, _end(cut, side)).majorant(_expression(cell))
-    return majorant is not None and least_exponent(majorant) > 0
+    return LocalBounds(VARIABLE, _end(cut, side)).tends_to_zero(_expression(cell))
 
 
 def _agree_at(before: sympy.Expr, after: sympy.Expr, cut: Cut) -> bool:

@@ -14,6 +14,7 @@ from math import factorial
 import sympy
 from flint import acb, arb, ctx
 
+from kernelc.balls.approach import Approach, Order
 from kernelc.balls.tape import Tape, arb_of
 from kernelc.errors import UnsupportedError
 from kernelc.functions import BY_HEAD
@@ -21,6 +22,7 @@ from kernelc.functions.envelope import Envelope, fraction_of, round_up
 
 _MAX_ORDER = 8
 _PRECISION = 192
+_SIMPLIFY_LIMIT = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,43 @@ class LocalBounds:
         self._end = end
 
     def majorant(self, f: sympy.Expr) -> Majorant | None:
-        """A majorant of f on the cell, None where none could be derived."""
+        """A majorant of f on the cell, None where none could be derived.
+
+        One of powers and their logarithms where that is square integrable; else by what f does as r is approached;
+        else both of f over one denominator, where terms that cancel are one.
+        """
+        f = sympy.sympify(f)
+        found = self._nearer(f)
+        if (found is None or not integrable(squared(found))) and f.has(sympy.Add) and f.count_ops() < _SIMPLIFY_LIMIT:
+            merged = sympy.together(f)
+            return found if merged == f else self._nearer(merged) or found
+        return found
+
+    def tends_to_zero(self, f: sympy.Expr) -> bool:
+        """Whether f is proved to vanish at r, like some power of x at least."""
+        found = self.majorant(f)
+        if found is not None and least_exponent(found) > 0:
+            return True
         with ctx.workprec(_PRECISION):
             try:
-                return self._derive(sympy.sympify(f))
+                nearer = self._approach().size(sympy.sympify(f))
+            except (UnsupportedError, RecursionError):
+                return False
+        return nearer is not None and nearer[1] > 0
+
+    def _nearer(self, f: sympy.Expr) -> Majorant | None:
+        with ctx.workprec(_PRECISION):
+            try:
+                found = self._derive(f)
+                if found is not None and integrable(squared(found)):
+                    return found
+                nearer = self._approach().size(f)
             except (UnsupportedError, RecursionError):
                 return None
+        return found if nearer is None else (Term(*nearer),)
+
+    def _approach(self) -> Approach:
+        return Approach(self._end.width, self.order, self._value, self._t)
 
     def _value(self, f: sympy.Expr) -> acb:
         return Tape((f,), self._t)(self._end.hull())[0]
@@ -84,8 +117,8 @@ class LocalBounds:
         value = f.subs(self._t, self._end.exact)
         return bool(value == 0 or (value.is_number and value.count_ops() < 40 and sympy.simplify(value) == 0))
 
-    def order(self, f: sympy.Expr) -> tuple[int, Fraction, Fraction] | None:
-        """(k, low, high) with low x^k <= |f| <= high x^k, low > 0; by Taylor at r. None: unknown."""
+    def order(self, f: sympy.Expr) -> Order | None:
+        """How f vanishes at r, or does not, by Taylor's theorem there. None: unknown."""
         derivative = f
         for k in range(_MAX_ORDER + 1):
             value = self._value(derivative)
@@ -93,7 +126,8 @@ class LocalBounds:
                 return None
             if not self._vanishes(derivative):
                 low = fraction_of(value.abs_lower().lower()) / factorial(k)
-                return (k, low, _upper(value) / factorial(k)) if low > 0 else None
+                sign = 1 if value.real > 0 else -1 if value.real < 0 else 0
+                return Order(k, low, _upper(value) / factorial(k), sign * self._end.side**k) if low > 0 else None
             derivative = sympy.diff(derivative, self._t)
         return None
 
@@ -133,14 +167,16 @@ class LocalBounds:
         return None if span is None else (Term(max(abs(span[0]), abs(span[1])), Fraction(0), 0),)
 
     def leading_exponent(self, f: sympy.Expr) -> Fraction | None:
-        """e where low x^e <= |f| is proved for some low > 0 (products of powers of what has an order)."""
+        """e where low x^e <= |f| is proved for some low > 0."""
         with ctx.workprec(_PRECISION):
             try:
-                return self._leading(f)
+                found = self._leading(f)
+                return self._approach().exponent(f) if found is None else found
             except (UnsupportedError, RecursionError):
                 return None
 
     def _leading(self, f: sympy.Expr) -> Fraction | None:
+        """Of products of powers of what has an order."""
         if isinstance(f, sympy.Mul):
             parts = [self._leading(a) for a in f.args]
             return None if any(p is None for p in parts) else sum((p for p in parts if p is not None), Fraction(0))
@@ -148,7 +184,7 @@ class LocalBounds:
             inner = self._leading(f.args[0])
             return None if inner is None else inner * Fraction(int(f.args[1].p), int(f.args[1].q))
         found = self.order(f)
-        return None if found is None else Fraction(found[0])
+        return None if found is None else Fraction(found.power)
 
     def _product(self, parts: Sequence[Majorant | None]) -> Majorant | None:
         total: Majorant = (Term(Fraction(1), Fraction(0), 0),)
@@ -167,7 +203,7 @@ class LocalBounds:
         p = Fraction(int(exponent.p), int(exponent.q))
         found = self.order(base)
         if found is not None:
-            k, low, high = found
+            k, low, high, _ = found
             edge = arb_of(high if p > 0 else low) ** arb_of(p)
             return (Term(round_up(fraction_of(edge.upper())), k * p, 0),)
         if p.denominator == 1 and 0 < p <= 4:
@@ -178,7 +214,7 @@ class LocalBounds:
         found = self.order(f.args[0])
         if found is None:
             return None
-        k, low, high = found
+        k, low, high, _ = found
         largest = max(_upper(acb(arb_of(low).log())), _upper(acb(arb_of(high).log())))
         return (Term(Fraction(k), Fraction(0), 1), Term(largest, Fraction(0), 0))
 

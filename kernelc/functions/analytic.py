@@ -30,26 +30,66 @@ def _entire(method: Callable[[acb], acb]) -> BallRule:
     return lambda args, analytic: method(args[0])
 
 
-def _between(low: int, high: int, *, odd: bool = False) -> EnvelopeRule:
-    """low <= f <= high for every real argument; `odd`: f has its argument's sign."""
+def _between(low: int, high: int) -> EnvelopeRule:
+    """low <= f <= high for every real argument."""
+    return lambda args: env.constant(Fraction(low), Fraction(high))
+
+
+def _least_beyond(g: Envelope, f: Callable[[arb], arb]) -> Fraction:
+    """A lower bound of |f(g)| for an f that is odd and rises: f(c), where |g| >= c is proved; or 0."""
+    if g.floor is None or g.floor.a1 < 0 or g.floor.a2 < 0:
+        return Fraction(0)
+    least = f(arb(g.floor.scale.numerator) / arb(g.floor.scale.denominator))
+    return max(env.round_down(env.fraction_of(least.lower())), Fraction(0)) if least.is_finite() else Fraction(0)
+
+
+def _rising(height: int, f: Callable[[arb], arb]) -> EnvelopeRule:
+    """f is odd, rises, and |f| <= height."""
 
     def rule(args: Sequence[Envelope]) -> Envelope:
-        bounds = env.constant(Fraction(low), Fraction(high))
-        if odd and args[0].nonnegative:
-            return env.constant(Fraction(0), Fraction(high))
-        if odd and args[0].nonpositive:
-            return env.constant(Fraction(low), Fraction(0))
-        return bounds
+        g, most = args[0], Fraction(height)
+        least = _least_beyond(g, f)
+        if g.nonnegative:
+            return env.constant(least, most)
+        if g.nonpositive:
+            return env.constant(-most, -least)
+        return replace(env.constant(-most, most), floor=Size(least) if least else None)
 
     return rule
 
 
-def _no_larger_than_argument(args: Sequence[Envelope]) -> Envelope:
-    """|f(x)| <= |x| and f has its argument's sign (asinh, Lambert W on x >= 0)."""
+def _asinh_like(args: Sequence[Envelope]) -> Envelope:
+    """asinh: |f(x)| <= |x|, odd and rising."""
     g = args[0]
     lower = Quadratic() if g.nonnegative else None if g.lower is None else g.lower.minimum(Quadratic())
     upper = Quadratic() if g.nonpositive else None if g.upper is None else g.upper.maximum(Quadratic())
-    return Envelope(lower, upper, g.size).completed()
+    least = _least_beyond(g, arb.asinh)
+    return Envelope(lower, upper, g.size, Size(least) if least else None).completed()
+
+
+def _sinh(args: Sequence[Envelope]) -> Envelope:
+    """|x| <= |sinh(x)| <= exp(|x|), with the sign of x."""
+    g, grown = args[0], _exp_of_magnitude(args)
+    lower = g.lower if g.nonnegative else None
+    upper = g.upper if g.nonpositive else None
+    return Envelope(lower, upper, grown.size, g.floor).completed()
+
+
+def _erfc(args: Sequence[Envelope]) -> Envelope:
+    """0 < erfc < 2, above 1 for x <= 0; erfc(x) >= exp(-x^2) / (sqrt(pi) (1 + x)) >= exp(-x^2 - x) / 2 for x >= 0.
+
+    DLMF 7.8.2, with x + sqrt(x^2 + 2) <= 2 (1 + x).
+    """
+    g = args[0]
+    if g.nonpositive:
+        return env.constant(_ONE, Fraction(2))
+    bounds = env.constant(Fraction(0), Fraction(2))
+    top = None if g.upper is None else g.upper.maximum(Quadratic())
+    square = None if top is None else top.squared()
+    if top is None or square is None:
+        return bounds
+    fall = env.exponential(Envelope(lower=-(square + top).rounded_up())).floor
+    return bounds if fall is None else replace(bounds, floor=Size(fall.scale / 2, fall.power, fall.a1, fall.a2))
 
 
 def _exp_of_magnitude(args: Sequence[Envelope]) -> Envelope:
@@ -139,7 +179,9 @@ def _bessel_j(args: Sequence[Envelope]) -> Envelope:
 
 def _bessel_i(args: Sequence[Envelope]) -> Envelope:
     order = args[0].constant_range()
-    return _exp_of_magnitude(args) if order is not None and order[0] >= 0 else Envelope()
+    grown = _exp_of_magnitude(args) if order is not None and order[0] >= 0 else Envelope()
+    # I_0 is even and rises from 1.
+    return replace(grown, lower=Quadratic(a0=_ONE)).completed() if order == (Fraction(0), Fraction(0)) else grown
 
 
 def _airy_prime(args: Sequence[Envelope]) -> Envelope:
@@ -228,10 +270,10 @@ ANALYTIC_FUNCTIONS: tuple[AnalyticFunction, ...] = (
     AnalyticFunction(sympy.sin, _entire(acb.sin), _between(-1, 1), "sin", _POINTS),
     AnalyticFunction(sympy.cos, _entire(acb.cos), _between(-1, 1), "cos", _POINTS),
     AnalyticFunction(sympy.tan, _entire(acb.tan), _tan, "tan", _POINTS, nonzero=lambda a: (sympy.cos(a[0]),)),
-    AnalyticFunction(sympy.sinh, _entire(acb.sinh), _exp_of_magnitude, "sinh", _POINTS),
+    AnalyticFunction(sympy.sinh, _entire(acb.sinh), _sinh, "sinh", _POINTS),
     AnalyticFunction(sympy.cosh, _entire(acb.cosh), _cosh, "cosh", _POINTS),
-    AnalyticFunction(sympy.tanh, _entire(acb.tanh), _between(-1, 1, odd=True), "tanh", _POINTS),
-    AnalyticFunction(sympy.asinh, _off_imaginary_cut(_asinh), _no_larger_than_argument, "asinh", _POINTS),
+    AnalyticFunction(sympy.tanh, _entire(acb.tanh), _rising(1, arb.tanh), "tanh", _POINTS),
+    AnalyticFunction(sympy.asinh, _off_imaginary_cut(_asinh), _asinh_like, "asinh", _POINTS),
     AnalyticFunction(
         sympy.acosh,
         _off_ray_below(acb.acosh, lambda: arb(1)),
@@ -244,7 +286,7 @@ ANALYTIC_FUNCTIONS: tuple[AnalyticFunction, ...] = (
     AnalyticFunction(
         sympy.asin,
         _off_unit_rays(acb.asin),
-        _between(-2, 2, odd=True),
+        _rising(2, arb.asin),
         "asin",
         _UNIT_POINTS,
         at_least_zero=_inside_unit,
@@ -252,11 +294,11 @@ ANALYTIC_FUNCTIONS: tuple[AnalyticFunction, ...] = (
     AnalyticFunction(
         sympy.acos, _off_unit_rays(acb.acos), _between(0, 4), "acos", _UNIT_POINTS, at_least_zero=_inside_unit
     ),
-    AnalyticFunction(sympy.atan, _off_imaginary_cut(acb.atan), _between(-2, 2, odd=True), "atan", _POINTS),
+    AnalyticFunction(sympy.atan, _off_imaginary_cut(acb.atan), _rising(2, arb.atan), "atan", _POINTS),
     AnalyticFunction(Sinc, _entire(acb.sinc), _between(-1, 1), "sinc", _POINTS),
     AnalyticFunction(SincDerivative, _entire(_sinc_derivative), _between(-1, 1), "kernelc_sinc_derivative", _POINTS),
-    AnalyticFunction(sympy.erf, _entire(acb.erf), _between(-1, 1, odd=True), "erf", _POINTS),
-    AnalyticFunction(sympy.erfc, _entire(acb.erfc), _between(0, 2), "erfc", _POINTS),
+    AnalyticFunction(sympy.erf, _entire(acb.erf), _rising(1, arb.erf), "erf", _POINTS),
+    AnalyticFunction(sympy.erfc, _entire(acb.erfc), _erfc, "erfc", _POINTS),
     AnalyticFunction(sympy.erfi, _entire(acb.erfi), _erfi, "erfi", _POINTS),
     AnalyticFunction(sympy.gamma, _entire(acb.gamma), _gamma, "gamma", _POSITIVE_POINTS, at_least_zero=_argument),
     AnalyticFunction(

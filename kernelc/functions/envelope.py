@@ -259,8 +259,19 @@ def negated(f: Envelope) -> Envelope:
     return Envelope(None if f.upper is None else -f.upper, None if f.lower is None else -f.lower, f.size, f.floor)
 
 
+def _floor_beside(f: Envelope, g: Envelope) -> Size | None:
+    """|f + g| >= |f| - c, where |g| <= c and c is less than |f| is at x = 1 already, from where |f|'s floor rises."""
+    span = g.constant_range()
+    if f.floor is None or span is None or f.floor.a1 < 0 or f.floor.a2 < 0:
+        return None
+    least, c = exp_down(f.floor.a1 + f.floor.a2), max(abs(span[0]), abs(span[1]))
+    if least is None or c >= f.floor.scale * least:
+        return None
+    return replace(f.floor, scale=round_down(f.floor.scale - c / least))
+
+
 def added(f: Envelope, g: Envelope) -> Envelope:
-    """The envelope of f + g; a floor only from signs (no cancellation is assumed away)."""
+    """The envelope of f + g; a floor only from signs, or where one of them is too small to cancel the other."""
     lower = None if f.lower is None or g.lower is None else (f.lower + g.lower).rounded_down()
     upper = None if f.upper is None or g.upper is None else (f.upper + g.upper).rounded_up()
     size = None if f.size is None or g.size is None else f.size + g.size
@@ -268,6 +279,8 @@ def added(f: Envelope, g: Envelope) -> Envelope:
     if (f.nonnegative and g.nonnegative) or (f.nonpositive and g.nonpositive):
         floors = [e.floor for e in (f, g) if e.floor is not None]
         floor = max(floors, key=lambda s: (s.a2, s.a1, s.scale), default=None)
+    if floor is None:
+        floor = _floor_beside(f, g) or _floor_beside(g, f)
     return Envelope(lower, upper, size, floor).completed()
 
 
@@ -338,8 +351,10 @@ def reciprocal(f: Envelope) -> Envelope:
         return Envelope()
     size = Size(round_up(1 / f.floor.scale), ZERO, -f.floor.a1, -f.floor.a2)
     floor = None
-    if f.size is not None and f.size.power == 0 and f.size.scale > 0:
-        floor = Size(round_down(1 / f.size.scale), ZERO, -f.size.a1, -f.size.a2)
+    if f.size is not None and f.size.scale > 0 and (slow := exp_down(-max(f.size.power, ZERO))) is not None:
+        # (1 + x)^n <= exp(n + n x / 2)
+        power = max(f.size.power, ZERO)
+        floor = Size(round_down(slow / f.size.scale), ZERO, -f.size.a1 - power / 2, -f.size.a2)
     lower = Quadratic() if f.nonnegative else None
     upper = Quadratic() if f.nonpositive else None
     return Envelope(lower, upper, size, floor).completed()

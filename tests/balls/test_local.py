@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import mpmath
@@ -11,6 +12,7 @@ from flint import arb
 from mpmath import mpf
 
 from kernelc.balls.local import EndPoint, LocalBounds, Majorant, Term, integrable, integral, least_exponent, squared
+from kernelc.functions.heads import LambertW0
 from kernelc.model import VARIABLE as T
 
 _WIDTH = Fraction(1, 16)
@@ -70,13 +72,61 @@ def test_majorants_hold_and_have_the_right_exponent(
             assert value <= at(majorant, x) * (1 + mpf(10) ** -25), f"at distance {x}"
 
 
+_THIRD = sympy.Rational(1, 3)
+
+#: where powers and their logarithms say nothing, or too little: f, r, side, and the exponent that is claimed at least
+APPROACHED = [
+    (sympy.exp(-1 / T**2), 0, 1, Fraction(16)),
+    (sympy.exp(-1 / (1 - T**2)), 1, -1, Fraction(1)),
+    (2 * sympy.exp(-1 / T**2) / T**3, 0, 1, Fraction(13)),
+    (sympy.exp(-(sympy.log(T) ** 2)), 0, 1, Fraction(1)),
+    (sympy.exp(-(sympy.log(T) ** 2) / 50), 0, 1, Fraction(1, 10)),
+    (sympy.log(1 + 100 * sympy.log(T) ** 2), 0, 1, Fraction(0)),
+    (sympy.log(sympy.log(1 / T)), 0, 1, Fraction(0)),
+    (sympy.log(T ** sympy.Rational(1, 10)), 0, 1, Fraction(0)),
+    ((-sympy.log(T)) ** _THIRD, 0, 1, Fraction(0)),
+    (1 / sympy.log(T), 0, 1, Fraction(0)),
+    (T ** (sympy.pi / 10), 0, 1, Fraction(0)),
+    ((-T) ** (T / 10 + sympy.Rational(5, 4)), 0, -1, Fraction(0)),
+    (sympy.tan(T) ** _THIRD, sympy.pi / 2, -1, -Fraction(34, 100)),
+    ((-sympy.tan(T)) ** _THIRD, sympy.pi / 2, 1, -Fraction(34, 100)),
+    (LambertW0(10 * T ** sympy.Rational(-1, 10)), 0, 1, Fraction(0)),
+    (3 * sympy.log(T) / (1 + 1 / T**3), 0, 1, Fraction(3)),
+    # terms that cancel
+    ((sympy.cosh(T) - sympy.sinh(T) / T) / T, 0, 1, Fraction(1)),
+    (1 / sympy.tanh(T) - 1 / T, 0, -1, Fraction(1)),
+    ((T * sympy.exp(T) - sympy.exp(T) + 1) / T**2, 0, 1, Fraction(0)),
+]
+
+
+@pytest.mark.parametrize(("f", "r", "side", "exponent"), APPROACHED, ids=lambda x: str(x))
+def test_what_a_function_does_as_a_point_is_approached(
+    f: sympy.Expr, r: sympy.Expr, side: int, exponent: Fraction
+) -> None:
+    r = sympy.sympify(r)
+    for width in (_WIDTH, Fraction(1, 2**20), Fraction(1, 2**200)):
+        point = end(r, side) if r.is_Rational else replace(end(r, side), zero_of=(sympy.cos(T),))
+        majorant = LocalBounds(T, replace(point, width=width)).majorant(f)
+        assert majorant is not None
+        assert integrable(squared(majorant))
+        assert least_exponent(majorant) >= exponent
+        function = sympy.lambdify(T, f, ["mpmath", {"LambertW0": mpmath.lambertw}])
+        with mpmath.workdps(300):
+            root = mpmath.mpmathify(sympy.N(r, 300))
+            for x in _DISTANCES:
+                at_x = x * exact(width) * 16
+                value = abs(function(root + side * at_x))
+                assert value <= at(majorant, at_x) * (1 + mpf(10) ** -25), f"at distance {mpmath.nstr(at_x, 5)}"
+
+
 @pytest.mark.parametrize(
     ("f", "r"),
     [
         (sympy.exp(1 / T), 0),
         (sympy.log(sympy.sin(1 / T) + 1), 0),
         (1 / sympy.sin(1 / T), 0),
-        (sympy.log(sympy.log(1 / T)), 0),
+        (sympy.exp(sympy.log(T) ** 2 / 8), 0),
+        (sympy.exp(-1 / T) * sympy.exp(2 / T), 0),
     ],
     ids=str,
 )
@@ -99,8 +149,8 @@ def test_a_zero_that_is_only_known_by_name() -> None:
 def test_order_encloses_the_leading_coefficient() -> None:
     found = LocalBounds(T, end(sympy.Integer(0), 1)).order(sympy.exp(T) - 1 - T)
     assert found is not None
-    k, low, high = found
-    assert k == 2
+    k, low, high, sign = found
+    assert (k, sign) == (2, 1)
     for x in (1e-6, 0.01, 0.0625):
         value = mpmath.expm1(mpf(x)) - x if x > 1e-3 else mpf(x) ** 2 / 2 + mpf(x) ** 3 / 6
         assert exact(low) * mpf(x) ** 2 <= value <= exact(high) * mpf(x) ** 2
@@ -114,6 +164,10 @@ def test_order_encloses_the_leading_coefficient() -> None:
         (T ** sympy.Rational(-3, 4), Fraction(-3, 4)),
         (sympy.sin(T) / T**3, Fraction(-2)),
         (sympy.log(T), None),
+        (sympy.exp(1 / T), None),
+        (1 / T + sympy.sin(1 / T), Fraction(-1)),
+        (1 / (T * sympy.log(1 / T)), None),
+        ((2 + 1 / T**3) ** sympy.Rational(1, 2), Fraction(-3, 2)),
     ],
     ids=str,
 )

@@ -15,8 +15,8 @@ from kernelc.analysis import analyse
 from kernelc.balls.local import EndPoint
 from kernelc.balls.tape import Tape
 from kernelc.errors import UnsupportedError
-from kernelc.expansion import expand, panels
-from kernelc.expansion.panels import PanelBuilder, Target, _log2
+from kernelc.expansion import expand, hermite, panels
+from kernelc.expansion.panels import Closure, PanelBuilder, Target, _log2
 from kernelc.model import VARIABLE, ActivationTraits, Breakpoint, Piece
 from kernelc.parse import parse_activation
 
@@ -85,6 +85,20 @@ def test_a_singular_point_that_nothing_closes_is_refused() -> None:
     end = EndPoint(sympy.Integer(0), Fraction(0), Fraction(0), 1, Fraction(0))
     with pytest.raises(ArithmeticError, match="could not be closed"):
         builder()._cover(piece, Tape((1 / VARIABLE, VARIABLE), VARIABLE), Fraction(0), Fraction(1, 2**6001), end, None)
+
+
+def test_what_closures_leave_open_is_in_every_coefficient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the side: panels' errors are so much wider than their truth that they cover for a closure's."""
+    left_open = Closure(arb(2) ** -10, (arb(0), arb(0)))
+
+    class Leaving(PanelBuilder):
+        def add_piece(self, piece: Piece, low: Fraction, high: Fraction) -> None:
+            super().add_piece(piece, low, high)
+            self.closures = [left_open]
+
+    monkeypatch.setattr(hermite, "PanelBuilder", Leaving)
+    sums = hermite._integrate(traits("tanh(t)+t^2"), _ONE, 5, 64, Fraction(20), Fraction(20))
+    assert all(a.rad() > left_open.error * 0.99 for a in sums.hermite)
 
 
 def test_a_piece_outside_of_the_line_adds_nothing() -> None:

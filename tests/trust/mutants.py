@@ -57,6 +57,7 @@ class Mutant:
 
 _ROUNDING, _SERIES, _CERTIFY = (f"kernelc.certificate.{name}" for name in ("rounding", "series", "certify"))
 _DOUBLES, _LOCAL, _ROOTS, _TAPE = (f"kernelc.balls.{name}" for name in ("doubles", "local", "roots", "tape"))
+_APPROACH, _TRAITS = "kernelc.balls.approach", "kernelc.analysis.traits"
 _PANELS, _HERMITE = (f"kernelc.expansion.{name}" for name in ("panels", "hermite"))
 
 # A change that only makes a bound larger, or refuses more, is none: so is to ask of a box no more than that the real
@@ -91,9 +92,24 @@ MUTANTS = (
     Mutant(_DOUBLES, "    if not x.is_finite():\n        return math.inf", "    if not x.is_finite():\n        return 0.0"),
     Mutant(_DOUBLES, "return 0.0 if x.contains(0) else", "return"),
     Mutant(_DOUBLES, "    except OverflowError:\n        return math.inf", "    except OverflowError:\n        return 0.0"),
+    Mutant(_APPROACH, "arb_of(width) * arb(1).exp()", "arb_of(width)"),
+    Mutant(_APPROACH, "if size is None or size.a2 > 0:", "if size is None:"),
+    Mutant(_APPROACH, "-a1, ceil(max(size.power, _ZERO))", "-a1, 0"),
+    Mutant(_APPROACH, "(arb_of(found.high) * unit)", "(arb_of(found.low) * unit)"),
+    Mutant(_APPROACH, "(arb_of(found.low) * unit)", "(arb_of(found.high) * unit)"),
+    Mutant(_APPROACH, "Quadratic(a0=found.low if k == 0 else _ZERO)", "Quadratic(a0=found.low)"),
+    Mutant(_APPROACH, "if found.sign == 0:", "if False:"),
+    Mutant(_APPROACH, "-size.a2 * m**2", "_ZERO"),
+    Mutant(_APPROACH, "max(b + _FASTEST, -_LARGEST)", "max(b, -_LARGEST)"),
+    Mutant(_APPROACH, "Quadratic(floor.scale * floor.a1**2 / 2,", "Quadratic(floor.scale * floor.a1**2 * 2,"),
+    Mutant(_APPROACH, "floor.a1 <= 0 or floor.a2 < 0", "floor.a1 <= 0"),
+    Mutant(_APPROACH, "return -size.a1 if size.a1 == floor.a1 and floor.scale > 0 else None", "return -size.a1"),
+    Mutant(_TRAITS, "above.power >= below.power", "True"),
+    Mutant(_TRAITS, "if before != after or before", "if before"),
     Mutant(_LOCAL, "low = fraction_of(value.abs_lower().lower()) / factorial(k)",
            "low = fraction_of(value.abs_lower().lower())"),
-    Mutant(_LOCAL, "return (k, low, _upper(value) / factorial(k)) if", "return (k, low, _upper(value) / factorial(k + 1)) if"),
+    Mutant(_LOCAL, "return Order(k, low, _upper(value) / factorial(k), sign", "return Order(k, low, _upper(value) / factorial(k + 1), sign"),
+    Mutant(_LOCAL, "sign * self._end.side**k", "sign"),
     Mutant(_LOCAL, "edge = arb_of(high if p > 0 else low)", "edge = arb_of(low if p > 0 else high)"),
     Mutant(_LOCAL, "return least_exponent(f) > -1", "return least_exponent(f) >= -1"),
     Mutant(_LOCAL, "Term(Fraction(k), Fraction(0), 1)", "Term(Fraction(1), Fraction(0), 1)"),

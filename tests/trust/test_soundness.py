@@ -89,6 +89,25 @@ FOUND = [
         ),
         "100", 12,
     ),
+    # Refused without need: what lies next to a point is no power, a zero over a zero, no floor under a logarithm.
+    (
+        formula(
+            ("call", "exp", ("-", ("^", ("call", "log", ("call", "Abs", ("--", ("*", ("number", "2"), _T),
+                                                                           ("number", "3")))), "2"))),
+            "exp(-log(Abs(2*t-3))^2)",
+        ),
+        "9/4", 16,
+    ),
+    (formula(("/", ("call", "erf", _T), _T), "erf(t)/t"), "1", 16),
+    (formula(("/", _T, ("call", "tanh", _T)), "t/tanh(t)"), "4", 16),
+    (formula(("call", "log", ("call", "erfc", _T)), "log(erfc(t))"), "1", 16),
+    (
+        formula(
+            ("call", "log", ("call", "Abs", ("*", ("number", "0.25"), ("call", "tanh", _T)))),
+            "log(Abs(0.25*tanh(t)))",
+        ),
+        "100", 16,
+    ),
 ]  # fmt: skip
 
 

@@ -1,0 +1,37 @@
+"""Envelopes of sums, products, powers and known functions, from those of their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import sympy
+
+from kernelc.functions import BY_HEAD
+from kernelc.functions import envelope as env
+from kernelc.functions.envelope import Envelope
+
+
+def from_parts(f: sympy.Expr, of: Callable[[sympy.Expr], Envelope]) -> Envelope:
+    """The envelope of f by the rule of its head, those of its arguments given by `of`."""
+    if isinstance(f, (sympy.Add, sympy.Mul)):
+        combine = env.added if isinstance(f, sympy.Add) else env.multiplied
+        parts = [of(a) for a in f.args]
+        # Parts of known sign first: a product with a bounded factor keeps one-sided bounds.
+        total = parts[0]
+        for part in parts[1:]:
+            total = combine(total, part)
+        return total
+    if isinstance(f, sympy.Pow):
+        return _power(f, of)
+    record = BY_HEAD.get(f.func)
+    return Envelope() if record is None else record.envelope([of(a) for a in f.args]).completed()
+
+
+def _power(f: sympy.Pow, of: Callable[[sympy.Expr], Envelope]) -> Envelope:
+    base, exponent = f.args
+    if isinstance(exponent, sympy.Rational):
+        p = Fraction(int(exponent.p), int(exponent.q))
+        grown = env.positive_power(of(base), abs(p)) if p else env.constant(Fraction(1), Fraction(1))
+        return grown if p > 0 else env.reciprocal(grown)
+    return env.exponential(env.multiplied(of(exponent), env.logarithm(of(base))))
