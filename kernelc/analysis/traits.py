@@ -199,7 +199,11 @@ def _kind(left: Cell, right: Cell, cut: Cut, f: sympy.Expr) -> BreakKind:
     if values[0] is None or values[1] is None:
         if _is_removable(before, after, cut):
             return "smooth"
-        return "singular" if _vanishes_at(left, cut, -1) and _vanishes_at(right, cut, 1) else "unknown"
+        if not (_vanishes_at(left, cut, -1) and _vanishes_at(right, cut, 1)):
+            return "unknown"
+        # exp(-1/t^2): what it is at the point shows in no ball, but its slope is 0
+        flat = _vanishes_at(left, cut, -1, derivative=True) and _vanishes_at(right, cut, 1, derivative=True)
+        return "smooth" if flat else "singular"
     if not values[0].overlaps(values[1]):
         return "jump"
     if not (_agree_at(before, after, cut) or _is_continuous_by_construction(f)):
@@ -227,9 +231,10 @@ def _is_removable(before: sympy.Expr, after: sympy.Expr, cut: Cut) -> bool:
     return above is not None and below is not None and above.power >= below.power
 
 
-def _vanishes_at(cell: Cell, cut: Cut, side: int) -> bool:
-    """Whether sigma is proved to tend to 0 at the cut."""
-    return LocalBounds(VARIABLE, _end(cut, side)).tends_to_zero(_expression(cell))
+def _vanishes_at(cell: Cell, cut: Cut, side: int, *, derivative: bool = False) -> bool:
+    """Whether sigma (sigma') is proved to tend to 0 at the cut."""
+    f = _slope(cell) if derivative else _expression(cell)
+    return LocalBounds(VARIABLE, _end(cut, side)).tends_to_zero(f)
 
 
 def _agree_at(before: sympy.Expr, after: sympy.Expr, cut: Cut) -> bool:

@@ -167,8 +167,12 @@ def _atanh(args: Sequence[Envelope]) -> Envelope:
 
 
 def _acosh(args: Sequence[Envelope]) -> Envelope:
-    """0 <= acosh(x) <= x for x >= 1."""
-    return Envelope(Quadratic(), args[0].upper).completed()
+    """0 <= acosh(x) <= x, and <= log(2 x), for x >= 1."""
+    g = args[0]
+    upper = g.upper
+    if upper is None and g.size is not None:
+        upper = env.logarithm(Envelope(size=g.size * Size(Fraction(2)))).upper
+    return Envelope(Quadratic(), upper).completed()
 
 
 def _bessel_j(args: Sequence[Envelope]) -> Envelope:
@@ -196,13 +200,8 @@ def _lambert(args: Sequence[Envelope]) -> Envelope:
     upper = None if g.upper is None else g.upper.maximum(Quadratic())
     if upper is None and g.size is not None:
         upper = env.logarithm(Envelope(size=Size(_ONE) + g.size)).upper
-    floor = None
-    if g.nonnegative and g.floor is not None:
-        # W(x) = x exp(-W(x)) >= x / (1 + x), which rises with x.
-        if g.floor.a1 >= 0 and g.floor.a2 >= 0:
-            floor = Size(env.round_down(g.floor.scale / (1 + g.floor.scale)))
-        elif g.size is not None and max(g.size.power, g.size.a1, g.size.a2) <= 0:
-            floor = replace(g.floor, scale=env.round_down(g.floor.scale / (1 + g.size.scale)))
+    # W(x) = x exp(-W(x)) >= x / (1 + x)
+    floor = env.fraction_floor(g) if g.nonnegative else None
     return Envelope(Quadratic() if g.nonnegative else Quadratic(a0=-_ONE), upper, floor=floor).completed()
 
 

@@ -120,11 +120,13 @@ class Quadratic:
         return -(-self).maximum(-other)
 
     def never_below(self, c: Fraction) -> bool:
-        """Whether a2 x^2 + a1 x + a0 >= c for all x >= 0 (sufficient condition)."""
-        return self.a2 >= 0 and self.a1 >= 0 and self.a0 >= c
+        """Whether a2 x^2 + a1 x + a0 >= c for all x >= 0."""
+        if self.a1 >= 0:
+            return self.a2 >= 0 and self.a0 >= c
+        return self.a2 > 0 and self.a0 - self.a1**2 / (4 * self.a2) >= c
 
     def never_above(self, c: Fraction) -> bool:
-        """Whether it is <= c for all x >= 0 (sufficient condition)."""
+        """Whether it is <= c for all x >= 0."""
         return (-self).never_below(-c)
 
     def squared(self) -> Quadratic | None:
@@ -195,6 +197,16 @@ def _levelled(f: Size, g: Size) -> tuple[Fraction, Fraction, Fraction, Fraction]
     return f.scale, g.scale, a1, a2
 
 
+def _floor_above(lower: Quadratic | None) -> Size | None:
+    """A constant floor of what is no smaller than a quadratic that rises: its value at 0, or at x = 1, is positive."""
+    if lower is None or lower.a1 < 0 or lower.a2 < 0:
+        return None
+    if lower.a0 > 0:
+        return Size(lower.a0)
+    least = round_down(lower.a0 + lower.a1 + lower.a2)
+    return Size(least) if least > 0 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """See the module's docstring."""
@@ -218,10 +230,13 @@ class Envelope:
             if size is None or (size.a2, size.a1, size.power) > (ZERO, ZERO, power):
                 size = derived
         if floor is None:
-            if lower is not None and lower.a0 > 0 and lower.never_below(lower.a0):
-                floor = Size(lower.a0)
-            elif upper is not None and upper.a0 < 0 and upper.never_above(upper.a0):
-                floor = Size(-upper.a0)
+            floor = _floor_above(lower) or _floor_above(None if upper is None else -upper)
+        elif floor.a1 >= 0 and floor.a2 >= 0:
+            edge = Quadratic(a0=floor.scale)
+            if lower is not None and lower.never_below(ZERO) and lower.never_above(floor.scale):
+                lower = edge
+            elif upper is not None and upper.never_above(ZERO) and upper.never_below(-floor.scale):
+                upper = -edge
         return replace(self, lower=lower, upper=upper, size=size, floor=floor)
 
     @property
@@ -383,9 +398,10 @@ def exponential(f: Envelope) -> Envelope:
     if f.lower is not None and (scale := exp_down(f.lower.a0)) is not None and scale > 0:
         floor = Size(scale, ZERO, f.lower.a1, f.lower.a2)
     upper = None
-    if f.upper is not None and f.upper.a1 <= 0 and f.upper.a2 <= 0:
-        # x >= 1, and the bound falls with x.
-        top = exp_up(f.upper.a0 + f.upper.a1 + f.upper.a2)
+    if f.upper is not None and f.upper.a2 <= 0 and (f.upper.a1 <= 0 or f.upper.a2 < 0):
+        # x >= 1, and the bound falls with x; or its largest value.
+        q = f.upper
+        top = exp_up(q.a0 + q.a1 + q.a2 if q.a1 <= 0 else q.a0 - q.a1**2 / (4 * q.a2))
         upper = None if top is None else Quadratic(a0=top)
     return Envelope(Quadratic(), upper, size, floor).completed()
 
@@ -399,3 +415,23 @@ def logarithm(f: Envelope) -> Envelope:
         power = max(f.size.power, ZERO)
         upper = Quadratic(f.size.a2, f.size.a1 + power / 2, high + power).rounded_up()
     return Envelope(lower, upper).completed()
+
+
+def no_less_than_log1p(f: Envelope, g: Envelope) -> Envelope:
+    """f, which is log(1 + g), with what else is known of it where g >= 0: log(1 + g) >= g / (1 + g), which rises."""
+    if not g.nonnegative or g.floor is None:
+        return f
+    lower = Quadratic() if f.lower is None else f.lower
+    floor = fraction_floor(g)
+    return replace(f, lower=lower, floor=floor if f.floor is None else f.floor).completed()
+
+
+def fraction_floor(g: Envelope) -> Size | None:
+    """A floor of g / (1 + g), g >= 0, where g has one: it rises with g."""
+    if g.floor is None:
+        return None
+    if g.floor.a1 >= 0 and g.floor.a2 >= 0:
+        return Size(round_down(g.floor.scale / (1 + g.floor.scale)))
+    if g.size is not None and max(g.size.power, g.size.a1, g.size.a2) <= 0:
+        return replace(g.floor, scale=round_down(g.floor.scale / (1 + g.size.scale)))
+    return None

@@ -24,6 +24,9 @@ def from_parts(f: sympy.Expr, of: Callable[[sympy.Expr], Envelope]) -> Envelope:
         return total
     if isinstance(f, sympy.Pow):
         return _power(f, of)
+    if isinstance(f, sympy.log) and isinstance(f.args[0], sympy.Add) and sympy.S.One in f.args[0].args:
+        found = env.logarithm(of(f.args[0]))
+        return env.no_less_than_log1p(found, of(f.args[0] - 1))
     record = BY_HEAD.get(f.func)
     return Envelope() if record is None else record.envelope([of(a) for a in f.args]).completed()
 

@@ -16,6 +16,7 @@ import kernelc
 from kernelc.analysis import analyse
 from kernelc.expansion import expand
 from kernelc.fitting import fit_norms
+from kernelc.fitting.norms.knots import knots_of
 from kernelc.parse import parse_activation
 from tests.backends.measure_norms import ACTIVATIONS, truth
 
@@ -84,3 +85,16 @@ def test_a_singular_breakpoint_off_zero_leaves_the_one_dimensional_tables() -> N
     found = fit_norms(traits, expand(traits, Fraction(1), 20, 64, None), 1.0, (0.9, 1.1), 20)
     assert found.program is None or found.program.knots is None
     assert found.reason is not None
+
+
+def test_a_zero_over_a_zero_has_no_jumps() -> None:
+    """Tables were refused: its derivatives show in no ball at the point itself."""
+    knots = knots_of(analyse(parse_activation("tanh(t-1)/(t-1)", name="f"), Fraction(1)), 3, 0.3)
+    assert knots is not None
+    assert knots.points == (1.0,)
+    assert knots.weights == ((0.0,) * 4,)
+
+
+@pytest.mark.parametrize("text", ["sqrt(Abs(t-1))", "exp(-1/(1-t^2)) if Abs(t) < 1 else 0"])
+def test_what_is_not_known_at_a_breakpoint_has_no_knots(text: str) -> None:
+    assert knots_of(analyse(parse_activation(text, name="f"), Fraction(1)), 3, 0.3) is None

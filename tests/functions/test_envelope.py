@@ -125,6 +125,10 @@ _UNARY: dict[str, tuple[Callable[..., Any], Callable[..., Envelope]]] = {
     "cube": (lambda a: a**3, lambda e: env.positive_power(e, Fraction(3))),
     "exp": (mpmath.exp, env.exponential),
     "log": (lambda a: mpmath.log(a), env.logarithm),
+    "log1p": (
+        lambda a: mpmath.log1p(a),
+        lambda e: env.no_less_than_log1p(env.logarithm(env.added(e, env.constant(Fraction(1), Fraction(1)))), e),
+    ),
     "sqrt": (lambda a: mpmath.sqrt(a), lambda e: env.positive_power(e, Fraction(1, 2))),
     "^(7/3)": (lambda a: a ** (mpf(7) / 3), lambda e: env.positive_power(e, Fraction(7, 3))),
     **{

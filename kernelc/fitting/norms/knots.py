@@ -33,6 +33,8 @@ def knots_of(traits: ActivationTraits, order: int, damping: float) -> NormKnots 
     for left, right in zip(traits.pieces[:-1], traits.pieces[1:], strict=True):
         at = right.left
         jumps = None if at is None or at.kind in ("singular", "unknown") else _jumps(left, right, at, order)
+        if jumps is None and at is not None and at.kind == "smooth" and left.expression == right.expression:
+            jumps = [arb(0)] * (order + 1)  # a zero over a zero
         if at is None or jumps is None:
             return None
         points.append(float(at))

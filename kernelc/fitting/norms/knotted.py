@@ -36,7 +36,7 @@ def knotted_tensors(
     """The tables of the rest, and the knots; or why there are none."""
     knots = knots_of(traits, _ORDER, _DAMPING)
     if knots is None:
-        return "a breakpoint of sigma is not at 0 and singular: no table in (s1, s2, theta) is smooth there"
+        return "sigma is singular at a breakpoint off 0, or not known to be smooth up to it: no table is smooth there"
     # the map's own length, that of log s but near 0
     length = 2.0 / norms.stretch / math.log(25.0)
     count = min(max(8 * math.ceil(_NORMS / 8 * length), _FEWEST_NORMS), _MOST_NORMS)
