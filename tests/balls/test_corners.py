@@ -54,6 +54,18 @@ def test_zeros_of_a_high_order_have_none() -> None:
     assert at_zero().majorant(sympy.log(T**12 + T**13)) == (Term(Fraction(9589731483901991745, 2**58), _ZERO, 1),)
 
 
+def test_what_tends_to_zero() -> None:
+    zero = at_zero()
+    # its ball is bounded, which says nothing of its limit
+    assert zero.tends_to_zero(T ** (sympy.pi / 10))
+    assert zero.tends_to_zero(T * sympy.log(T))
+    assert zero.tends_to_zero(sympy.exp(-1 / T**2) / T**5)
+    assert not zero.tends_to_zero(1 / sympy.log(T))  # like no power
+    assert not zero.tends_to_zero(sympy.sin(1 / T))
+    assert not zero.tends_to_zero(sympy.exp(1 / T))
+    assert not zero.tends_to_zero(sympy.besselk(0, T))
+
+
 # Roots
 
 

@@ -123,6 +123,16 @@ def test_nothing_is_known_of_the_logarithm_of_nothing() -> None:
     assert env.logarithm(Envelope(size=Size(Fraction(0)))).upper is None
 
 
+def test_a_reciprocal_has_a_floor_where_its_base_has_a_size() -> None:
+    one = Size(Fraction(1))
+    assert env.reciprocal(Envelope(floor=one)).floor is None
+    assert env.reciprocal(Envelope(size=Size(Fraction(1), Fraction(10**7)), floor=one)).floor is None
+    found = env.reciprocal(Envelope(size=Size(Fraction(3), Fraction(2)), floor=one)).floor
+    assert found is not None
+    for x in (1, 4, 90):
+        assert float(found.scale) * mpmath.exp(float(found.a1) * x) <= 1 / (3 * (1 + x) ** 2)
+
+
 def test_bessel_functions_of_a_negative_argument_divide_by_nothing() -> None:
     for name, n, sign in (("besselj", 1, -1), ("besselj", 2, 1), ("besseli", 3, -1)):
         f = parse_activation(f"{name}({n}, 2-t)", name="f").expression
