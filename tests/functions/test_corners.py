@@ -133,6 +133,41 @@ def test_a_reciprocal_has_a_floor_where_its_base_has_a_size() -> None:
         assert float(found.scale) * mpmath.exp(float(found.a1) * x) <= 1 / (3 * (1 + x) ** 2)
 
 
+@pytest.mark.parametrize(
+    ("a2", "a1", "a0", "holds"),
+    [(1, -2, 1, True), (1, -3, 2, False), (0, -1, 5, False), (0, 1, 0, True), (-1, 9, 9, False)],
+)
+def test_where_a_parabola_stays_above_zero(a2: int, a1: int, a0: int, holds: bool) -> None:
+    assert Quadratic(Fraction(a2), Fraction(a1), Fraction(a0)).never_below(Fraction(0)) is holds
+    assert Quadratic(-Fraction(a2), -Fraction(a1), -Fraction(a0)).never_above(Fraction(0)) is holds
+
+
+@pytest.mark.parametrize(("a1", "top"), [(4, mpmath.e**4), (-4, mpmath.exp(-5)), (0, mpmath.exp(-1))])
+def test_the_exponential_of_a_parabola_has_a_top(a1: int, top: mpmath.mpf) -> None:
+    found = env.exponential(Envelope(upper=Quadratic(Fraction(-1), Fraction(a1)))).upper
+    assert found is not None
+    assert float(found.a0) == pytest.approx(float(top))
+    assert env.exponential(Envelope(upper=Quadratic(a1=Fraction(1)))).upper is None
+
+
+@pytest.mark.parametrize("head", [sympy.tanh, sympy.erf, sympy.atan, sympy.asin, sympy.asinh])
+def test_what_falls_to_nothing_keeps_no_floor(head: type) -> None:
+    rule = BY_HEAD[head].envelope
+    falling = Envelope(
+        Quadratic(), Quadratic(a0=Fraction(1)), Size(Fraction(1)), Size(Fraction(1), Fraction(0), Fraction(-1))
+    )
+    assert rule([falling]).completed().floor is None
+    rising = Envelope(Quadratic(), Quadratic(a0=Fraction(1)), Size(Fraction(1)), Size(Fraction(1, 2)))
+    assert rule([rising]).completed().floor is not None
+
+
+def test_only_the_first_bessel_function_stays_above_one() -> None:
+    argument = Envelope(Quadratic(), Quadratic(a1=Fraction(1)))
+    rule = BY_HEAD[sympy.besseli].envelope
+    assert rule([env.constant(Fraction(0), Fraction(0)), argument]).lower == Quadratic(a0=Fraction(1))
+    assert rule([env.constant(Fraction(1), Fraction(1)), argument]).lower is None
+
+
 def test_bessel_functions_of_a_negative_argument_divide_by_nothing() -> None:
     for name, n, sign in (("besselj", 1, -1), ("besselj", 2, 1), ("besseli", 3, -1)):
         f = parse_activation(f"{name}({n}, 2-t)", name="f").expression

@@ -58,6 +58,7 @@ class Mutant:
 _ROUNDING, _SERIES, _CERTIFY = (f"kernelc.certificate.{name}" for name in ("rounding", "series", "certify"))
 _DOUBLES, _LOCAL, _ROOTS, _TAPE = (f"kernelc.balls.{name}" for name in ("doubles", "local", "roots", "tape"))
 _APPROACH, _TRAITS = "kernelc.balls.approach", "kernelc.analysis.traits"
+_ENVELOPE, _ANALYTIC = "kernelc.functions.envelope", "kernelc.functions.analytic"
 _PANELS, _HERMITE = (f"kernelc.expansion.{name}" for name in ("panels", "hermite"))
 
 # A change that only makes a bound larger, or refuses more, is none: so is to ask of a box no more than that the real
@@ -104,6 +105,15 @@ MUTANTS = (
     Mutant(_APPROACH, "Quadratic(floor.scale * floor.a1**2 / 2,", "Quadratic(floor.scale * floor.a1**2 * 2,"),
     Mutant(_APPROACH, "floor.a1 <= 0 or floor.a2 < 0", "floor.a1 <= 0"),
     Mutant(_APPROACH, "return -size.a1 if size.a1 == floor.a1 and floor.scale > 0 else None", "return -size.a1"),
+    Mutant(_ENVELOPE, "self.a0 - self.a1**2 / (4 * self.a2) >= c", "self.a0 >= c"),
+    Mutant(_ENVELOPE, "lower.a0 + lower.a1 + lower.a2", "lower.a0 + 2 * lower.a1 + lower.a2"),
+    Mutant(_ENVELOPE, "round_down(f.floor.scale - c / least)", "round_down(f.floor.scale)"),
+    Mutant(_ENVELOPE, "else q.a0 - q.a1**2 / (4 * q.a2))", "else q.a0)"),
+    Mutant(_ENVELOPE, "round_down(g.floor.scale / (1 + g.floor.scale))", "g.floor.scale"),
+    Mutant(_ENVELOPE, "-f.size.a1 - power / 2, -f.size.a2)", "-f.size.a1, -f.size.a2)"),
+    Mutant(_ANALYTIC, "Size(fall.scale / 2,", "Size(fall.scale * 4,"),
+    Mutant(_ANALYTIC, "is None or g.floor.a1 < 0 or g.floor.a2 < 0:", "is None:"),
+    Mutant(_ANALYTIC, "if order == (Fraction(0), Fraction(0)) else", "if order is not None else"),
     Mutant(_TRAITS, "above.power >= below.power", "True"),
     Mutant(_TRAITS, "if before != after or before", "if before"),
     Mutant(_LOCAL, "low = fraction_of(value.abs_lower().lower()) / factorial(k)",
