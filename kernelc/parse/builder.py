@@ -62,6 +62,8 @@ _FROM_SIGN: Mapping[type, frozenset[int]] = MappingProxyType(
 )
 #: Heads whose result SymPy may replace by one of their arguments, or by a factor of it.
 _TRANSPARENT = (sympy.Abs, sympy.Max, sympy.Min, sympy.Piecewise, ExprCondPair)
+#: Functions that SymPy makes no exponential of, which would set a logarithm in their argument free.
+_FREES_NO_LOGARITHM = frozenset({"log", "Abs", "sign", "Heaviside", "step", "Max", "Min", "relu", "airyai"})
 #: Constant powers with irrational exponents in one another, at most.
 _TALLEST = 6
 
@@ -153,7 +155,8 @@ class Builder:
             facts = self._facts[argument]
             if largest is not None and facts.value is not None and abs(facts.value) > largest:
                 raise InputError(f"a constant argument of {name} is at most {largest} in size", column=column)
-            self._check_load(facts.reach * facts.log_load, column)
+            if name not in _FREES_NO_LOGARITHM:
+                self._check_load(facts.reach * facts.log_load, column)
         return self._make(column, entry.build, *arguments)
 
     def relation(self, head: type, left: Expr, right: Expr, column: int | None) -> Boolean:

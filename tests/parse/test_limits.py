@@ -65,6 +65,22 @@ def test_each_limit_lets_through_what_is_below_it(good: str, bad: str, words: st
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "log(1+(1000*log(Abs(1000*t-3)))^2)",
+        "Max(log(1+(3*t+5)^2)*(1000*t-2)^4, t)",
+        "airyai(1000*log(1+((-t-1.25)^3)^2))",
+        "relu(5000*log(2)*t)",
+    ],
+)
+def test_large_multiples_of_a_logarithm_are_read_where_nothing_sets_it_free(text: str) -> None:
+    """Only exponentials do; these were refused for numbers that cannot arise."""
+    read(text)
+    with pytest.raises(InputError, match="too large"):
+        read(f"exp(10^6*({text})*log(2))")
+
+
 def test_a_tower_of_powers_is_refused_before_it_is_computed() -> None:
     for text in (
         "9**9**9*t",
