@@ -156,9 +156,10 @@ class Resolver:
         for g in conditions:
             if not g.has(VARIABLE):
                 continue
-            beyond = None if g.is_polynomial(VARIABLE) else nonzero_beyond(g)
-            if not g.is_polynomial(VARIABLE) and self.is_global:
-                self.is_global = beyond is not None and beyond <= self._limit
+            polynomial = g.is_polynomial(VARIABLE)
+            beyond = None if polynomial else nonzero_beyond(g)
+            if not polynomial:
+                self.is_global = self.is_global and beyond is not None and beyond <= self._limit
             for root in _zeros(g, low, high, beyond):
                 self.is_certain = self.is_certain and (root.simple or self._is_edge(root, cell))
                 at_edge = [i for i, e in enumerate(edges) if e is not None and _same(e.root, root)]
@@ -168,7 +169,7 @@ class Resolver:
                     edges[i] = replace(edge, zero_of=(*edge.zero_of, g))
                 if not at_edge and low < root.upper and root.lower < high:
                     cuts.append(Cut(root, (g,)))
-            if g.is_polynomial(VARIABLE) and (cell.left is None or cell.right is None):
+            if polynomial and (cell.left is None or cell.right is None):
                 self._note_far_roots(g, low, high)
         ordered: list[Cut] = []
         for cut in sorted(cuts, key=lambda c: (c.root.lower, c.root.upper)):

@@ -34,7 +34,9 @@ def knots_of(traits: ActivationTraits, order: int, damping: float) -> NormKnots 
         at = right.left
         jumps = None if at is None or at.kind in ("singular", "unknown") else _jumps(left, right, at, order)
         if jumps is None and at is not None and at.kind == "smooth" and left.expression == right.expression:
-            jumps = [arb(0)] * (order + 1)  # a zero over a zero
+            # A zero over a zero has none. What is only flat there may have some of higher order that no ball shows:
+            # the tables' comparison with quadrature decides.
+            jumps = [arb(0)] * (order + 1)
         if at is None or jumps is None:
             return None
         points.append(float(at))
