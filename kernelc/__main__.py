@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _thread
 import importlib
+import os
 import signal
 import sys
 from types import TracebackType
@@ -17,6 +18,9 @@ from kernelc.deadline import TimeLimitReached
 __all__ = ["main"]
 
 _INTERRUPTED = 130
+#: Read by the BLAS when NumPy loads. A compile multiplies small matrices: threads over each gain nothing alone, and
+#: two commands at once wait for one another's threads (50 s where one thread each takes 20).
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 class _Unraisable(Protocol):
@@ -41,6 +45,8 @@ def main() -> int:
     """Run `kernelc` on the process's arguments and return the exit status; from then on the process only ends."""
     try:
         sys.unraisablehook = _again
+        for variable in _BLAS_THREADS:
+            os.environ.setdefault(variable, "1")
         status = int(importlib.import_module("kernelc.cli").main())
     except KeyboardInterrupt:
         print("error: interrupted; nothing was written", file=sys.stderr)
