@@ -16,8 +16,10 @@ from flint import acb, arb, ctx
 from kernelc.errors import UnsupportedError
 from kernelc.functions import BY_HEAD
 from kernelc.functions.balls import real_power
+from kernelc.functions.complement import without_cancelling
 
 Operation = Callable[[list[acb], bool], acb]
+_ZERO = acb(0)
 _SIMPLE_CONSTANTS: dict[sympy.Expr, Callable[[], arb]] = {
     sympy.pi: arb.pi,
     sympy.E: arb.const_e,
@@ -30,6 +32,16 @@ _SIMPLE_CONSTANTS: dict[sympy.Expr, Callable[[], arb]] = {
 def arb_of(x: Fraction) -> arb:
     """A ball about a rational at the current precision (exact where it is a short dyadic)."""
     return arb(x.numerator) / arb(x.denominator)
+
+
+def _cut(value: acb, other: Callable[[], acb]) -> acb:
+    """A ball of a value; where it holds 0, cut to another ball of it if that is finite."""
+    if not value.is_finite() or not value.overlaps(_ZERO):
+        return value
+    second = other()
+    if not second.is_finite():
+        return value
+    return acb(value.real.intersection(second.real), value.imag.intersection(second.imag))
 
 
 class Tape:
@@ -84,6 +96,8 @@ class Tape:
         if e in _SIMPLE_CONSTANTS:
             make = _SIMPLE_CONSTANTS[e]
             return self._emit(e, lambda v, a: acb(make()), ())
+        if isinstance(e, sympy.Add) and (other := without_cancelling(e)) is not None:
+            return self._cut_sum(e, other)
         if isinstance(e, (sympy.Add, sympy.Mul)):
             return self._fold(e)
         if isinstance(e, sympy.Pow):
@@ -91,6 +105,8 @@ class Tape:
         record = BY_HEAD.get(e.func)
         if record is None:
             raise UnsupportedError(f"'{e}' cannot be evaluated: '{e.func.__name__}' is not a registered function")
+        if isinstance(e, sympy.log) and isinstance(e.args[0], sympy.Add) and sympy.S.One in e.args[0].args:
+            return self._log1p(e)
         arguments = [self._compile(a) for a in e.args]
         rule = record.ball
         return self._emit(e, lambda v, a: rule([v[i] for i in arguments], a), arguments)
@@ -109,6 +125,20 @@ class Tape:
                 total = self._emit(partial, lambda v, a, i=left, j=right: v[i] * v[j], (left, right))  # type: ignore[misc]
         self._slots[e] = total
         return total
+
+    def _cut_sum(self, e: sympy.Add, other: sympy.Expr) -> int:
+        """The sum; where its ball holds 0, cut to that of another form of it."""
+        plain, tape = self._fold(e), Tape((other,), self._variable)
+        return self._emit(e, lambda v, a: _cut(v[plain], lambda: tape(v[0], a)[0]), (plain,))
+
+    def _log1p(self, e: sympy.log) -> int:
+        """log(1 + g); where its ball holds 0, cut to what is known from g."""
+        whole, g = self._compile(e.args[0]), self._compile(e.args[0] - 1)
+
+        def operation(v: list[acb], a: bool) -> acb:
+            return _cut(v[whole].log(analytic=a), lambda: v[g].log1p())
+
+        return self._emit(e, operation, (whole, g))
 
     def _power(self, e: sympy.Expr) -> int:
         base, exponent = e.args

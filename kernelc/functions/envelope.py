@@ -347,6 +347,16 @@ def absolute(f: Envelope) -> Envelope:
     return Envelope(Quadratic(), f.magnitude(), f.size, f.floor).completed()
 
 
+def either(f: Envelope, g: Envelope) -> Envelope:
+    """Two envelopes of one function: the first's facts, and the second's where it has none or cannot tell the sign."""
+    signed = f.nonnegative or f.nonpositive
+    lower = g.lower if f.lower is None or (g.nonnegative and not signed) else f.lower
+    upper = g.upper if f.upper is None or (g.nonpositive and not signed) else f.upper
+    return Envelope(
+        lower, upper, g.size if f.size is None else f.size, g.floor if f.floor is None else f.floor
+    ).completed()
+
+
 def hull(f: Envelope, g: Envelope) -> Envelope:
     """What holds whichever of the two is taken."""
     floor = None

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import reduce
 
 import sympy
 
 from kernelc.functions import BY_HEAD
 from kernelc.functions import envelope as env
+from kernelc.functions.complement import without_cancelling
 from kernelc.functions.envelope import Envelope
 
 
 def from_parts(f: sympy.Expr, of: Callable[[sympy.Expr], Envelope]) -> Envelope:
     """The envelope of f by the rule of its head, those of its arguments given by `of`."""
-    if isinstance(f, (sympy.Add, sympy.Mul)):
-        combine = env.added if isinstance(f, sympy.Add) else env.multiplied
-        parts = [of(a) for a in f.args]
-        # Parts of known sign first: a product with a bounded factor keeps one-sided bounds.
-        total = parts[0]
-        for part in parts[1:]:
-            total = combine(total, part)
-        return total
+    if isinstance(f, sympy.Add):
+        total = reduce(env.added, [of(a) for a in f.args])
+        other = without_cancelling(f)
+        return total if other is None else env.either(total, of(other))
+    if isinstance(f, sympy.Mul):
+        return reduce(env.multiplied, [of(a) for a in f.args])
     if isinstance(f, sympy.Pow):
         return _power(f, of)
     if isinstance(f, sympy.log) and isinstance(f.args[0], sympy.Add) and sympy.S.One in f.args[0].args:

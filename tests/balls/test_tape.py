@@ -59,6 +59,24 @@ def test_outputs_share_one_run_and_follow_the_precision() -> None:
             assert arb(2) ** (-bits - 4) < value.real.rad() < arb(2) ** (8 - bits)
 
 
+def test_what_cancels_beside_another_term_and_under_a_logarithm() -> None:
+    """1 + erf(t) + exp(-2 t^2) + t at t = -20 without its t, and log(1 + x) where 1 + x rounds to 1."""
+    t, small = mpf(-20), sympy.exp(-2 * T**2)
+    with mpmath.workdps(60), ctx.workprec(80):
+        for f, value in (
+            (1 + sympy.erf(T) + small, mpmath.erfc(20) + mpmath.exp(-800)),
+            (sympy.log(1 + sympy.exp(9 * T)), mpmath.log1p(mpmath.exp(-180))),
+        ):
+            ball = Tape((f,), T)(acb(int(t)), True)[0].real
+            middle, radius = middle_and_radius(ball)
+            assert abs(middle - value) <= radius + mpf(10) ** -50 * value
+            assert radius <= value / 2**60
+    # a box about the logarithm's zero
+    ball = Tape((sympy.log(1 + T),), T)(acb(arb(0, 0.5)), True)[0].real
+    for x in (-0.49, 0.0, 0.49):
+        assert ball.contains(arb(1 + x).log().mid())
+
+
 ACROSS = (
     (sympy.sqrt(T), -1.0),
     (sympy.sqrt(T), 0.0),

@@ -281,6 +281,19 @@ def test_a_narrow_bump_beside_a_line_is_no_exponential() -> None:
     assert (line + high).a1 == 100
 
 
+def test_of_two_envelopes_the_one_that_tells_the_sign() -> None:
+    wide, narrow = env.constant(Fraction(-1), Fraction(2)), env.constant(Fraction(0), Fraction(3))
+    assert env.either(wide, narrow).lower == narrow.lower
+    assert env.either(wide, narrow).upper == wide.upper
+    assert env.either(narrow, wide) == narrow
+    below = env.constant(Fraction(-3), Fraction(0))
+    assert env.either(wide, below).upper == below.upper
+    assert env.either(wide, below).lower == wide.lower
+    assert env.either(Envelope(), narrow) == narrow
+    assert env.either(narrow, Envelope()) == narrow
+    assert env.either(env.constant(Fraction(-2), Fraction(-1)), narrow).lower == Quadratic(a0=Fraction(-2))
+
+
 def test_what_is_not_known_stays_unknown() -> None:
     nothing, one = Envelope(), env.constant(Fraction(1), Fraction(1))
     assert env.reciprocal(env.constant(Fraction(-1), Fraction(1))) == nothing

@@ -59,6 +59,7 @@ _ROUNDING, _SERIES, _CERTIFY = (f"kernelc.certificate.{name}" for name in ("roun
 _DOUBLES, _LOCAL, _ROOTS, _TAPE = (f"kernelc.balls.{name}" for name in ("doubles", "local", "roots", "tape"))
 _APPROACH, _TRAITS = "kernelc.balls.approach", "kernelc.analysis.traits"
 _ENVELOPE, _ANALYTIC = "kernelc.functions.envelope", "kernelc.functions.analytic"
+_COMPLEMENT = "kernelc.functions.complement"
 _PANELS, _HERMITE = (f"kernelc.expansion.{name}" for name in ("panels", "hermite"))
 
 # A change that only makes a bound larger, or refuses more, is none: so is to ask of a box no more than that the real
@@ -114,6 +115,20 @@ MUTANTS = (
     Mutant(_ANALYTIC, "Size(fall.scale / 2,", "Size(fall.scale * 4,"),
     Mutant(_ANALYTIC, "is None or g.floor.a1 < 0 or g.floor.a2 < 0:", "is None:"),
     Mutant(_ANALYTIC, "if order == (Fraction(0), Fraction(0)) else", "if order is not None else"),
+    Mutant(_ENVELOPE, "(g.nonnegative and not signed) else f.lower", "(g.nonnegative and not signed) else g.lower"),
+    Mutant(_COMPLEMENT, "part = limit * (companion / factor)", "part = companion / factor"),
+    Mutant(_COMPLEMENT, "yield plus, sympy.erfc(-z, evaluate=False)", "yield plus, sympy.erfc(z, evaluate=False)"),
+    Mutant(_COMPLEMENT, "yield minus, 2 / (1 + sympy.exp(2 * z))", "yield minus, 1 / (1 + sympy.exp(2 * z))"),
+    Mutant(_COMPLEMENT, "evaluate=False) / 2", "evaluate=False)"),
+    Mutant(_COMPLEMENT, "factor.args[1] == -1 and", "factor.args[1] == -2 and"),
+    Mutant(_COMPLEMENT, "factor.args[1] == 2 and", "factor.args[1] == 3 and"),
+    Mutant(_COMPLEMENT, "yield minus, (z - 1) / z", "yield minus, 1 / z"),
+    Mutant(_COMPLEMENT, "sympy.Add(*rest), evaluate=False) if rest else instead", "sympy.S.Zero, evaluate=False)"),
+    Mutant(_COMPLEMENT, "terms - polynomial - {companion}", "terms - {companion}"),
+    Mutant(_COMPLEMENT, "squared.is_number and squared.is_positive", "squared.is_number"),
+    Mutant(_COMPLEMENT, "sympy.expand(companion**2 - part**2)", "sympy.expand(root**2 - part**2)"),
+    Mutant(_COMPLEMENT, "sympy.sqrt(squared)", "squared"),
+    Mutant(_COMPLEMENT, "sympy.asinh(sign * part / d)", "sympy.asinh(part / d)"),
     Mutant(_TRAITS, "above.power >= below.power", "True"),
     Mutant(_TRAITS, "if before != after or before", "if before"),
     Mutant(_LOCAL, "low = fraction_of(value.abs_lower().lower()) / factorial(k)",
@@ -152,6 +167,8 @@ MUTANTS = (
     Mutant(_TAPE, "lambda v, a: v[b].sqrt(analytic=a)", "lambda v, a: v[b].sqrt()"),
     Mutant(_TAPE, "v[b].rsqrt(analytic=a), (b,))", "v[b].rsqrt(), (b,))"),
     Mutant(_TAPE, "v[b] ** n * v[b].sqrt(analytic=a)", "v[b] ** n * v[b].sqrt()"),
+    Mutant(_TAPE, "lambda: v[g].log1p()", "lambda: v[g]"),
+    Mutant(_TAPE, "v[whole].log(analytic=a)", "v[whole].log()"),
     Mutant(_TAPE, "real_power(v[b], v[p], a)", "real_power(v[b], v[p], False)"),
     Mutant(_TAPE, "if self._cache[0] != ctx.prec:", "if self._cache[0] == -1:"),
     Mutant(_TAPE, "rule([v[i] for i in arguments], a), arguments)", "rule([v[i] for i in arguments], False), arguments)"),

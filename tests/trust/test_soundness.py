@@ -108,6 +108,22 @@ FOUND = [
         ),
         "100", 16,
     ),
+    # Refused without need: balls of 1 + erf(t) and log(1 + exp(t)) lost their sign far out.
+    (
+        formula(
+            ("call", "Min", ("call", "gelu", ("+", ("*", ("number", "0.7"), _T), ("number", "1.25"))),
+             ("call", "gelu", ("--", ("*", ("number", "2"), _T), ("number", "0.5")))),
+            "Min(gelu(0.7*t + 1.25), gelu(2*t - 0.5))",
+        ),
+        "9/4", 12,
+    ),
+    (
+        formula(
+            ("^", ("call", "softplus", ("+", ("*", ("number", "100"), _T), ("number", "2"))), "(4/3)"),
+            "softplus(100*t + 2)^(4/3)",
+        ),
+        "1", 12,
+    ),
 ]  # fmt: skip
 
 
