@@ -45,8 +45,6 @@ EVALUATORS: Mapping[type, _Rule] = {
     sympy.Min: lambda *xs: reduce(lambda a, b: a if a < b else b, xs),
     # the derivative of a continuous activation has no mass at a point
     sympy.DiracDelta: lambda *_: arb(0),
-    sympy.Add: lambda *xs: reduce(lambda a, b: a + b, xs),
-    sympy.Mul: lambda *xs: reduce(lambda a, b: a * b, xs),
 }
 
 
@@ -82,11 +80,21 @@ def numeric(expression: sympy.Basic) -> Function:
         upper = numeric(exponent)
         return lambda t: base(t) ** upper(t)
     arguments = [numeric(a) for a in expression.args]
+    if isinstance(expression, (sympy.Add, sympy.Mul)):
+        return reduce(_plus if isinstance(expression, sympy.Add) else _times, arguments)
     rule = EVALUATORS.get(expression.func) or _registered(expression.func)
     if len(arguments) == 1:
         only = arguments[0]
         return lambda t: rule(only(t))
     return lambda t: rule(*(a(t) for a in arguments))
+
+
+def _plus(f: Function, g: Function) -> Function:
+    return lambda t: f(t) + g(t)
+
+
+def _times(f: Function, g: Function) -> Function:
+    return lambda t: f(t) * g(t)
 
 
 def _piecewise(expression: sympy.Piecewise) -> Function:

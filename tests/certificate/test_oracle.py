@@ -14,7 +14,7 @@ from mpmath import mpf
 
 from kernelc.analysis import analyse
 from kernelc.certificate import check_expansion, check_given, kappa_by_quadrature, oracle
-from kernelc.certificate.oracle import OracleResult, _compared, _sinc_derivative, cells
+from kernelc.certificate.oracle import OracleResult, _compared, _projections, _sinc_derivative, cells
 from kernelc.dualkernel import analyse_dual, expand_dual
 from kernelc.errors import CertificationError, InputError
 from kernelc.expansion import expand
@@ -87,15 +87,46 @@ def test_a_second_look_is_taken_before_anything_is_called_wrong(
 
 def test_a_difference_counts_by_the_checks_own_error() -> None:
     ball = [arb(1.0)]
-    assert _compared(ball, [mpf(1)], [mpf(1)], 10, 0.0).samples == 1
-    doubtful = _compared(ball, [mpf(1)], [mpf(2)], 10, 0.0)
+    assert _compared(ball, [mpf(1)], [mpf(1)], 1, 10, 0.0).samples == 1
+    doubtful = _compared(ball, [mpf(1)], [mpf(2)], 1, 10, 0.0)
     assert (doubtful.samples, doubtful.agrees) == (0, False)
     assert "1 quantities oscillate too fast" in doubtful.notes[0]
     off = mpf(1) + mpf(10) ** -5
     with pytest.raises(CertificationError, match="mpmath finds"):
-        _compared(ball, [off], [off], 10, 0.0)
-    assert _compared(ball, [off], [off], 10, 1e-4).agrees
-    assert _compared([arb(1.0, 1e-4)], [off], [off], 10, 0.0).agrees
+        _compared(ball, [off], [off], 1, 10, 0.0)
+    assert _compared(ball, [off], [off], 1, 10, 1e-4).agrees
+    assert _compared([arb(1.0, 1e-4)], [off], [off], 1, 10, 0.0).agrees
+    not_a_number = [mpf("nan")]
+    assert _compared(ball, not_a_number, not_a_number, 1, 10, 0.0).samples == 0
+
+
+def test_differences_are_relative_to_the_activations_size() -> None:
+    """E[sigma^2] = 1e-20 and coefficients up to 1e-10: a coefficient of 1e-16 that is none is seen."""
+    moment, slope = mpf(10) ** -20, mpf(10) ** -12
+    balls = [arb("1e-20"), arb("1e-12"), arb(0)]
+    wrong = [moment, slope, mpf(10) ** -16]
+    with pytest.raises(CertificationError, match="mpmath finds"):
+        _compared(balls, wrong, wrong, 2, 16, 0.0)
+    right = [moment, slope, mpf(10) ** -27]
+    assert _compared(balls, right, right, 2, 16, 0.0).samples == 3
+    off = [moment, slope * (1 + mpf(10) ** -6), mpf(0)]
+    with pytest.raises(CertificationError, match="mpmath finds"):
+        _compared(balls, off, off, 2, 16, 0.0)
+
+
+def test_projections_on_hermite_polynomials() -> None:
+    """At nodes of every size, in integers, against mpmath's own polynomials."""
+    z = [mpf(x) for x in ("-18.3", "-2.75", "0", "0.3", "6.5", "17")]
+    with mpmath.workdps(24):
+        products = [mpf(x) for x in ("3e-41", "-0.3", "0.7", "1e-90", "2e-6", "-4e-33")]
+        found = _projections(z, products, (0, 1, 2, 7, 40))
+        with mpmath.workdps(40):
+            for k, value in zip((0, 1, 2, 7, 40), found, strict=True):
+                scale = mpmath.sqrt(mpf(2) ** k * mpmath.factorial(k))
+                terms = [p * mpmath.hermite(k, x / mpmath.sqrt(2)) / scale for x, p in zip(z, products, strict=True)]
+                assert abs(value - mpmath.fsum(terms)) <= mpf(10) ** -23 * max(abs(t) for t in terms)
+        assert all(mpmath.isnan(x) for x in _projections(z, [*products[:-1], mpf("inf")], (0, 3)))
+        assert _projections(z, [mpf(0)] * 6, (0, 3)) == [0, 0]
 
 
 def test_cells_end_at_the_breakpoints_within_reach() -> None:
