@@ -7,6 +7,7 @@ have decayed, give that from a few thousand ball evaluations.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -62,6 +63,35 @@ class Proxy:
 
 def _mirrored(table: Array) -> Array:
     result: Array = (table * (-1.0) ** np.arange(table.shape[1]))[::-1]
+    return result
+
+
+def panel_of(f: Proxy, at: Array) -> NDArray[np.intp]:
+    """The panel that holds each point; the nearest one beyond the ends."""
+    return np.clip(np.searchsorted(f.edges, at, side="right") - 1, 0, len(f.edges) - 2)
+
+
+def at_points(f: Proxy, at: Array, terms: int) -> tuple[Array, Array]:
+    """sigma and sigma' at points of any shape; no panel has more terms that count."""
+    flat = at.ravel()
+    order = np.argsort(flat, kind="stable")
+    index = panel_of(f, flat[order])
+    low, high = f.edges[index], f.edges[index + 1]
+    local = np.clip((2 * flat[order] - low - high) / (high - low), -1.0, 1.0)
+    found = []
+    for table in (f.values[:, :terms], f.slopes[:, :terms]):
+        sorted_values = np.empty_like(flat)
+        sorted_values[order] = _clenshaw_rows(table, index, local)
+        found.append(sorted_values.reshape(at.shape))
+    return found[0], found[1]
+
+
+def _clenshaw_rows(table: Array, index: NDArray[np.intp], x: Array) -> Array:
+    """sum_k table[index, k] T_k(x), one panel a point; points of one panel lie side by side."""
+    result = np.empty_like(x)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(index)) + 1, [len(index)]])
+    for a, b in itertools.pairwise(starts):
+        result[a:b] = np.polynomial.chebyshev.chebval(x[a:b], table[index[a]])
     return result
 
 

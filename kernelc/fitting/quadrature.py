@@ -3,18 +3,18 @@
 u = cos(a) x + sin(a) y, w = cos(a) x - sin(a) y with x, y independent standard normals and
 2a = theta <= pi/2; angles beyond are brought there by w -> -w. For fixed y the integral over x is cut
 at the images of every panel edge and breakpoint of f and g, so that both factors are polynomials
-times a Gaussian on every cell; the integral over y is adaptive.
+times a Gaussian on every cell; the integral over y is adaptive. Where both are analytic on the line
+the trapezoidal rule of `lattice` is taken instead.
 """
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 from numpy.typing import NDArray
 
+from kernelc.fitting.lattice import SmoothPair
 from kernelc.fitting.portable import cosine_sine, gaussian, graded_rule, legendre_rule
-from kernelc.fitting.proxy import Proxy
+from kernelc.fitting.proxy import Proxy, at_points, panel_of
 
 Array = NDArray[np.float64]
 _INNER, _OUTER = 24, 20
@@ -49,13 +49,19 @@ class PairIntegral:
         self._reflected = self._other.reflected()
         self._lengths = _lengths(proxy)
         self._other_lengths = self._lengths if other is None else _lengths(self._other)
+        smooth = not (proxy.singular or self._other.singular or proxy.breaks.size or self._other.breaks.size)
+        self._lattices = (SmoothPair(proxy, self._other), SmoothPair(proxy, self._reflected)) if smooth else None
         self._rule = _GRADED if proxy.singular else (_NODES, _WEIGHTS)
 
     def __call__(self, theta: float) -> tuple[float, float]:
         """(kappa(cos theta), kappa_dot(cos theta)) for theta in [0, pi]."""
-        if theta <= np.pi / 2:
-            return self._adaptive(self._other, theta / 2)
-        return self._adaptive(self._reflected, (np.pi - theta) / 2)
+        opposite = theta > np.pi / 2
+        angle = (np.pi - theta) / 2 if opposite else theta / 2
+        if self._lattices is not None:
+            found = self._lattices[opposite](angle, self._scale)
+            if found is not None:
+                return found
+        return self._adaptive(self._reflected if opposite else self._other, angle)
 
     def _adaptive(self, g: Proxy, angle: float) -> tuple[float, float]:
         c, s = cosine_sine(angle)
@@ -119,7 +125,7 @@ class PairIntegral:
         half, middle, shift = half[owner, cell], middle[owner, cell], shift[owner, 0]
         # cells of short polynomials together: far out sigma is often a line
         lengths = self._other_lengths if g is self._other else self._other_lengths[::-1]
-        one, other = self._lengths[_panel_of(f, c * middle + shift)], lengths[_panel_of(g, c * middle - shift)]
+        one, other = self._lengths[panel_of(f, c * middle + shift)], lengths[panel_of(g, c * middle - shift)]
         order = np.argsort(one + other, kind="stable")
         owner, half, middle, shift = owner[order], half[order], middle[order], shift[order]
         one, other = one[order], other[order]
@@ -138,9 +144,12 @@ class PairIntegral:
         x = middle[:, None] + half[:, None] * nodes
         density = half[:, None] * weights * gaussian(x)
         x *= c
-        evaluate = _at_nodes if f.singular else _on_cells
-        values_u, slopes_u = evaluate(f, c * middle + shift, x + shift[:, None], terms[0])
-        values_w, slopes_w = evaluate(g, c * middle - shift, x - shift[:, None], terms[1])
+        u, w = x + shift[:, None], x - shift[:, None]
+        if f.singular:
+            (values_u, slopes_u), (values_w, slopes_w) = at_points(f, u, terms[0]), at_points(g, w, terms[1])
+        else:
+            values_u, slopes_u = _on_cells(f, c * middle + shift, u, terms[0])
+            values_w, slopes_w = _on_cells(g, c * middle - shift, w, terms[1])
         values_u *= values_w
         slopes_u *= slopes_w
         return np.array([np.sum(product * density, axis=1) for product in (values_u, slopes_u)])
@@ -182,40 +191,12 @@ def _counting(rows: Array) -> NDArray[np.intp]:
     return np.maximum(count, 1)
 
 
-def _panel_of(f: Proxy, at: Array) -> NDArray[np.intp]:
-    return np.clip(np.searchsorted(f.edges, at, side="right") - 1, 0, len(f.edges) - 2)
-
-
 def _on_cells(f: Proxy, middle: Array, at: Array, terms: int) -> tuple[Array, Array]:
     """sigma and sigma' at the nodes of cells (cells, nodes) that each lie in one panel."""
-    index = _panel_of(f, middle)
+    index = panel_of(f, middle)
     low, high = f.edges[index][:, None], f.edges[index + 1][:, None]
     local = np.clip((2 * at - low - high) / (high - low), -1.0, 1.0)
     return _clenshaw(f.values[index, :terms], local), _clenshaw(f.slopes[index, :terms], local)
-
-
-def _at_nodes(f: Proxy, middle: Array, at: Array, terms: int) -> tuple[Array, Array]:
-    """sigma and sigma' where every node looks up its own panel; no panel has more terms that count."""
-    flat = at.ravel()
-    order = np.argsort(flat, kind="stable")
-    index = _panel_of(f, flat[order])
-    low, high = f.edges[index], f.edges[index + 1]
-    local = np.clip((2 * flat[order] - low - high) / (high - low), -1.0, 1.0)
-    found = []
-    for table in (f.values[:, :terms], f.slopes[:, :terms]):
-        sorted_values = np.empty_like(flat)
-        sorted_values[order] = _clenshaw_rows(table, index, local)
-        found.append(sorted_values.reshape(at.shape))
-    return found[0], found[1]
-
-
-def _clenshaw_rows(table: Array, index: NDArray[np.intp], x: Array) -> Array:
-    """sum_k table[index, k] T_k(x), one panel a point; points of one panel lie side by side."""
-    result = np.empty_like(x)
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(index)) + 1, [len(index)]])
-    for a, b in itertools.pairwise(starts):
-        result[a:b] = np.polynomial.chebyshev.chebval(x[a:b], table[index[a]])
-    return result
 
 
 def _clenshaw(coefficients: Array, x: Array) -> Array:
