@@ -128,12 +128,11 @@ def tanh_sinh(low: mpf, high: mpf, digits: int, step: mpf) -> list[tuple[mpf, mp
 
     The middle first, then the two at t = +-step, at t = +-2 step, ...
     """
-    half = (high - low) / 2
+    half, least = (high - low) / 2, mpf(10) ** (-digits - 3)
     rule: list[tuple[mpf, mpf]] = []
-    for distance, unit in _unit_rule(mpmath.mp.prec, digits, step):
+    unit_rule = _unit_rule(mpmath.mp.prec, digits, step)
+    for distance, unit in itertools.takewhile(lambda node: half * node[1] >= least, unit_rule):
         gap, weight = half * distance, half * unit
-        if weight < mpf(10) ** (-digits - 3) or gap == 0:
-            break
         rule.append((high - gap, weight))
         if len(rule) > 1:
             rule.append((low + gap, weight))
