@@ -139,7 +139,19 @@ def _sign(tape: Tape, x: Fraction) -> int:
 
 
 def _refined(g: sympy.Expr, t: sympy.Symbol, low: Fraction, high: Fraction) -> list[RealRoot]:
-    tape = Tape((g, sympy.diff(g, t)), t)
+    slope = sympy.diff(g, t)
+    try:
+        return _found(Tape((g, slope), t), low, high)
+    except UnsupportedError:
+        # terms that cancel make its balls wide; over one denominator they may have gone
+        joined = sympy.together(slope)
+        if joined == slope:
+            raise
+        return _found(Tape((g, joined), t), low, high)
+
+
+def _found(tape: Tape, low: Fraction, high: Fraction) -> list[RealRoot]:
+    """The roots in [low, high], from a tape of g and g'."""
     found: list[RealRoot] = []
     with ctx.workprec(2 * _CLUSTER_BITS + 64):
         for a, b, monotone in _boxes(tape, low, high):

@@ -55,7 +55,7 @@ class PairIntegral:
 
     def __call__(self, theta: float) -> tuple[float, float]:
         """(kappa(cos theta), kappa_dot(cos theta)) for theta in [0, pi]."""
-        opposite = theta > np.pi / 2
+        opposite = bool(theta > np.pi / 2)
         angle = (np.pi - theta) / 2 if opposite else theta / 2
         if self._lattices is not None:
             found = self._lattices[opposite](angle, self._scale)

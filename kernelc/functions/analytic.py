@@ -114,12 +114,25 @@ def _erfi(args: Sequence[Envelope]) -> Envelope:
 
 
 def _gamma(args: Sequence[Envelope]) -> Envelope:
-    """Gamma is convex on (0, oo): at most the larger end value; at least 0.88."""
-    span = args[0].constant_range()
-    if span is None or span[0] <= 0:
+    """Gamma is convex on (0, oo): at most the larger end value; at least 0.88.
+
+    For x >= 1, Gamma(x) <= x^x, and x log(x) <= x^2 / 64 + (log(64) - 1) x, where log(64) - 1 < 16/5.
+    """
+    g = args[0]
+    least = Quadratic(a0=Fraction(22, 25))
+    if g.lower is None or not g.lower.never_below(g.lower.a0) or g.lower.a0 <= 0:
         return Envelope()
-    ends = [(arb(e.numerator) / arb(e.denominator)).gamma().upper() for e in span]
-    return env.constant(Fraction(22, 25), max(env.round_up(env.fraction_of(e)) for e in ends))
+    span = g.constant_range()
+    ends = [(arb(e.numerator) / arb(e.denominator)).gamma().upper() for e in span or (g.lower.a0,)]
+    known = [env.round_up(env.fraction_of(e)) for e in ends if e.is_finite()]
+    if span is not None and len(known) == len(ends):
+        return env.constant(least.a0, max(known))
+    top = None if g.upper is None else g.upper.maximum(Quadratic())
+    square = None if top is None else top.squared()
+    if top is None or square is None or not known:
+        return Envelope(least).completed()
+    grown = env.exponential(Envelope(upper=(square.scaled(Fraction(1, 64)) + top.scaled(Fraction(16, 5))).rounded_up()))
+    return Envelope(least, size=None if grown.size is None else grown.size + Size(known[0])).completed()
 
 
 def _loggamma(args: Sequence[Envelope]) -> Envelope:

@@ -59,7 +59,7 @@ _ROUNDING, _SERIES, _CERTIFY = (f"kernelc.certificate.{name}" for name in ("roun
 _DOUBLES, _LOCAL, _ROOTS, _TAPE = (f"kernelc.balls.{name}" for name in ("doubles", "local", "roots", "tape"))
 _APPROACH, _TRAITS = "kernelc.balls.approach", "kernelc.analysis.traits"
 _ENVELOPE, _ANALYTIC = "kernelc.functions.envelope", "kernelc.functions.analytic"
-_COMPLEMENT = "kernelc.functions.complement"
+_COMPLEMENT, _STRUCTURE = "kernelc.functions.complement", "kernelc.functions.structure"
 _PANELS, _HERMITE = (f"kernelc.expansion.{name}" for name in ("panels", "hermite"))
 
 # A change that only makes a bound larger, or refuses more, is none: so is to ask of a box no more than that the real
@@ -129,6 +129,14 @@ MUTANTS = (
     Mutant(_COMPLEMENT, "sympy.expand(companion**2 - part**2)", "sympy.expand(root**2 - part**2)"),
     Mutant(_COMPLEMENT, "sympy.sqrt(squared)", "squared"),
     Mutant(_COMPLEMENT, "sympy.asinh(sign * part / d)", "sympy.asinh(part / d)"),
+    Mutant(_STRUCTURE, "reduce(Size.union, known) + Size(spread)", "reduce(Size.union, known)"),
+    Mutant(_STRUCTURE, "if not all(of(a).nonnegative for a in g.args):", "if False:"),
+    Mutant(_STRUCTURE, "divisor.base ** (divisor.exp + 1)", "divisor.base ** divisor.exp"),
+    Mutant(_STRUCTURE, "constant * sympy.exp(-grown.args[0]) + factor", "sympy.exp(-grown.args[0]) + factor"),
+    Mutant(_STRUCTURE, "if constant != 0 and power == grown:", "if power.has(grown):"),
+    Mutant(_STRUCTURE, "if len(known) < len(sizes):", "if not known:"),
+    Mutant(_ANALYTIC, "grown.size + Size(known[0])", "grown.size"),
+    Mutant(_ANALYTIC, "square.scaled(Fraction(1, 64)) + top.scaled(Fraction(16, 5))", "square.scaled(Fraction(1, 64)) + top"),
     Mutant(_TRAITS, "above.power >= below.power", "True"),
     Mutant(_TRAITS, "if before != after or before", "if before"),
     Mutant(_LOCAL, "low = fraction_of(value.abs_lower().lower()) / factorial(k)",

@@ -124,6 +124,13 @@ FOUND = [
         ),
         "1", 12,
     ),
+    # Refused without need: exp(t^3) has no bound, the logarithm of one more has.
+    (formula(("call", "softplus", ("^", _T, "3")), "softplus(t^3)"), "1", 12),
+    # Refused without need: the slope of what Min switches by is a sum that cancels.
+    (
+        formula(("call", "Min", ("call", "silu", _T), ("call", "softplus", _T)), "Min(silu(t), softplus(t))"),
+        "1", 8,
+    ),
 ]  # fmt: skip
 
 
