@@ -35,8 +35,13 @@ TAME = (
     (LambertW0(_TOWER), lambda t: mpmath.lambertw(mpmath.exp(mpmath.exp(t))).real),
     (T**2 * _CUBE / (1 + _CUBE), lambda t: t**2 * _logistic(t**3)),
     (_CUBE / (5 + 2 * _CUBE), lambda t: 1 / (2 + 5 * mpmath.exp(-(t**3)))),
+    (_TOWER / (100 + 2 * _TOWER), lambda t: 1 / (2 + 100 * mpmath.exp(-mpmath.exp(t)))),
     (_CUBE / (1 + _CUBE) ** 2, lambda t: _logistic(t**3) * _logistic(-(t**3))),
     (sympy.gamma(1 + T**2 / 16 + sympy.cos(T)), lambda t: mpmath.gamma(1 + t**2 / 16 + mpmath.cos(t))),
+    (
+        sympy.gamma(sympy.Rational(1, 10**6) + sympy.sqrt(T**2) * (1 - sympy.cos(T - 3)) / 2),
+        lambda t: mpmath.gamma(mpf(1) / 10**6 + abs(t) * (1 - mpmath.cos(t - 3)) / 2),
+    ),
     (sympy.gamma(1 + sympy.sqrt(T**2)), lambda t: mpmath.gamma(1 + abs(t))),
     (
         sympy.gamma(sympy.Rational(1, 8) + sympy.sqrt(1 + T**2)),
