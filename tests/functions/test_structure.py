@@ -39,8 +39,8 @@ TAME = (
     (_CUBE / (1 + _CUBE) ** 2, lambda t: _logistic(t**3) * _logistic(-(t**3))),
     (sympy.gamma(1 + T**2 / 16 + sympy.cos(T)), lambda t: mpmath.gamma(1 + t**2 / 16 + mpmath.cos(t))),
     (
-        sympy.gamma(sympy.Rational(1, 10**6) + sympy.sqrt(T**2) * (1 - sympy.cos(T - 3)) / 2),
-        lambda t: mpmath.gamma(mpf(1) / 10**6 + abs(t) * (1 - mpmath.cos(t - 3)) / 2),
+        sympy.gamma(sympy.Rational(1, 10**6) + sympy.sqrt(T**2) * (1 - sympy.cos(2 * sympy.pi * T)) / 2),
+        lambda t: mpmath.gamma(mpf(1) / 10**6 + abs(t) * (1 - mpmath.cospi(2 * t)) / 2),
     ),
     (sympy.gamma(1 + sympy.sqrt(T**2)), lambda t: mpmath.gamma(1 + abs(t))),
     (
