@@ -8,7 +8,7 @@ from kernelc.model import NormFit
 
 _CHECKED = (
     "moments and Hermite coefficients against balls at the compiled variance, "
-    "T and Tdot against adaptive double integrals at other norms and angles"
+    "T and Tdot against double integrals at other norms and angles"
 )
 _ONE_NORM = "moments and Hermite coefficients against balls at the compiled variance"
 

@@ -43,6 +43,8 @@ class SmoothPair:
 
     def __call__(self, angle: float, scale: Array) -> tuple[float, float] | None:
         """Both values at theta = 2 angle, whose errors count relative to `scale`; None where no step is fine enough."""
+        if not np.all(scale > 0):
+            return None
         cosine, sine = cosine_sine(angle)
         ridge = sine < _RIDGE
         step = self._step if ridge else min(self._step, sine)

@@ -21,6 +21,7 @@ from kernelc.functions.heads import LambertW0, Sinc, SincDerivative
 from kernelc.functions.record import AnalyticFunction, BallRule, EnvelopeRule
 
 _ONE = Fraction(1)
+_LARGEST_FACTORIAL = 10**4
 _POINTS = (("0.3",), ("-1.7",), ("2.25",))
 _POSITIVE_POINTS = (("0.3",), ("1.75",), ("6.5",))
 _UNIT_POINTS = (("0.3",), ("-0.875",))
@@ -122,17 +123,25 @@ def _gamma(args: Sequence[Envelope]) -> Envelope:
     least = Quadratic(a0=Fraction(22, 25))
     if g.lower is None or not g.lower.never_below(g.lower.a0) or g.lower.a0 <= 0:
         return Envelope()
-    span = g.constant_range()
-    ends = [(arb(e.numerator) / arb(e.denominator)).gamma().upper() for e in span or (g.lower.a0,)]
-    known = [env.round_up(env.fraction_of(e)) for e in ends if e.is_finite()]
-    if span is not None and len(known) == len(ends):
-        return env.constant(least.a0, max(known))
+    largest, span = _gamma_at(g.lower.a0), g.constant_range()
+    end = None if span is None else _gamma_at(span[1])
+    if largest is None or (span is not None and end is None):
+        return Envelope(least).completed()
+    if end is not None:
+        return env.constant(least.a0, max(largest, end))
     top = None if g.upper is None else g.upper.maximum(Quadratic())
     square = None if top is None else top.squared()
-    if top is None or square is None or not known:
+    if top is None or square is None:
         return Envelope(least).completed()
     grown = env.exponential(Envelope(upper=(square.scaled(Fraction(1, 64)) + top.scaled(Fraction(16, 5))).rounded_up()))
-    return Envelope(least, size=None if grown.size is None else grown.size + Size(known[0])).completed()
+    return Envelope(least, size=None if grown.size is None else grown.size + Size(largest)).completed()
+
+
+def _gamma_at(x: Fraction) -> Fraction | None:
+    """Gamma(x) from above, x > 0; None where it has more than some 30,000 digits."""
+    if x > _LARGEST_FACTORIAL:
+        return None
+    return env.round_up(env.fraction_of((arb(x.numerator) / arb(x.denominator)).gamma().upper()))
 
 
 def _loggamma(args: Sequence[Envelope]) -> Envelope:

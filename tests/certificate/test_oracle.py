@@ -14,7 +14,7 @@ from mpmath import mpf
 
 from kernelc.analysis import analyse
 from kernelc.certificate import check_expansion, check_given, kappa_by_quadrature, oracle
-from kernelc.certificate.oracle import OracleResult, _compared, _projections, _sinc_derivative, cells
+from kernelc.certificate.oracle import OracleResult, _compared, _projections, _sinc_derivative, _values, cells
 from kernelc.dualkernel import analyse_dual, expand_dual
 from kernelc.errors import CertificationError, InputError
 from kernelc.expansion import expand
@@ -112,6 +112,27 @@ def test_differences_are_relative_to_the_activations_size() -> None:
     off = [moment, slope * (1 + mpf(10) ** -6), mpf(0)]
     with pytest.raises(CertificationError, match="mpmath finds"):
         _compared(balls, off, off, 2, 16, 0.0)
+
+
+@pytest.mark.parametrize("text", ["log(1+erf(t))", "log(1-erf(t))", "log(1-tanh(t)^2)"])
+def test_what_cancels_far_out_is_evaluated_with_more_digits(text: str) -> None:
+    """At t = -8 nothing is left of 1 + erf(t) in 24 digits, and a logarithm of 0 was a traceback."""
+    found = checked(text)
+    assert found.agrees
+    assert not found.notes
+    assert found.max_observed_error < 1e-13
+
+
+def test_values_where_there_are_none_are_no_numbers() -> None:
+    with mpmath.workdps(24):
+        found = _values(lambda x: 1 / x, [mpf(1), mpf(0), mpf(2), mpf(4)], 18)
+        assert mpmath.isnan(found[1])
+        assert found[2:] == [mpf("0.5"), mpf("0.25")]
+        # one digit is left of 24, of both sides' ends alike
+        small = mpf(10) ** -23
+        for points in ([mpf(1), small, mpf(2)], [mpf(1), mpf(2), small]):
+            ends = _values(lambda x: (1 + x) - 1, points, 18)
+            assert all(abs(value - x) <= abs(x) * mpf(10) ** -17 for value, x in zip(ends, points, strict=True))
 
 
 def test_projections_on_hermite_polynomials() -> None:

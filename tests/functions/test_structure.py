@@ -69,6 +69,9 @@ def test_gamma_is_bounded_where_its_argument_is_a_line_at_most() -> None:
     assert envelope.size.a2 == Fraction(1, 64)
     for g in (1 + T**2, _TOWER + 1):
         assert _settled(sympy.gamma(g), 1, Fraction(10**6))[0].size is None
+    huge = 10**12
+    for g in (huge + sympy.sin(T), huge + sympy.sqrt(T**2), 1 + huge * (1 + sympy.sin(T))):
+        assert _settled(sympy.gamma(g), 1, Fraction(10**6))[0].size is None
     assert _settled(sympy.gamma(sympy.sin(T)), 1, Fraction(10**6))[0].size is None
 
 

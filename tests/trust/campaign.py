@@ -157,7 +157,8 @@ def main() -> int:
     done = {line["case"] for line in _lines_of(options.log)}
     # Caches that every case would fill again.
     for text in ("tanh(t)", "relu(t)", "abs(t)^(3/2)"):
-        compile_activation(text, name="f", degree=8)
+        kernel = compile_activation(text, name="f", degree=8)
+        kernel.report("html")
     tell(("call", "relu", ("name", "t")), (), Fraction(1), 4)
     with options.log.open("a") as log:
         for index, case in enumerate(cases(options.seed, options.whole_every)):

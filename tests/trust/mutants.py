@@ -135,7 +135,7 @@ MUTANTS = (
     Mutant(_STRUCTURE, "constant * sympy.exp(-grown.args[0]) + factor", "sympy.exp(-grown.args[0]) + factor"),
     Mutant(_STRUCTURE, "if constant != 0 and power == grown:", "if power.has(grown):"),
     Mutant(_STRUCTURE, "if len(known) < len(sizes):", "if not known:"),
-    Mutant(_ANALYTIC, "grown.size + Size(known[0])", "grown.size"),
+    Mutant(_ANALYTIC, "grown.size + Size(largest)", "grown.size"),
     Mutant(_ANALYTIC, "square.scaled(Fraction(1, 64)) + top.scaled(Fraction(16, 5))", "square.scaled(Fraction(1, 64)) + top"),
     Mutant(_TRAITS, "above.power >= below.power", "True"),
     Mutant(_TRAITS, "if before != after or before", "if before"),

@@ -164,6 +164,7 @@ class _Comparison:
         self._case = case
         self._outcome = outcome
         self._proved = kernel.certificate["status"] == "certified"
+        self._pairs: list[tuple[float, tuple[float, float]]] = []
 
     def run(self, folder: Path) -> None:
         """All comparisons."""
@@ -181,7 +182,8 @@ class _Comparison:
                 self._series(
                     "kappa_dot", certificate["kappa_dot"], truth.slope_moment, truth.slope_error, slopes, slope_errors
                 )
-        module = load(self._kernel, folder)
+        module = load(self._kernel, folder, page=self._case.whole)
+        self._pairs = [(rho, pair_values(truth, rho)) for rho in self._case.rhos]
         self._values(module, "kappa", 0, truth.moment, truth.error)
         if not refused:
             self._values(module, "kappa_dot", 1, truth.slope_moment, truth.slope_error)
@@ -235,7 +237,7 @@ class _Comparison:
         """What the emitted code returns at random correlations and at the ends."""
         statement = self._kernel.certificate[name]
         size = float(moment)
-        truths = [(rho, pair_values(self._truth, rho)[which], _PAIR_ERROR * size) for rho in self._case.rhos]
+        truths = [(rho, pair[which], _PAIR_ERROR * size) for rho, pair in self._pairs]
         truths.append((1.0, size, float(10 * error) + 4e-16 * size))
         if which == 0 and mpmath.isfinite(self._truth.mirror):
             truths.append((-1.0, float(self._truth.mirror), float(10 * error) + 4e-16 * size))

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -35,6 +35,7 @@ _STEEP = 30
 #: What settles is seen at degrees 0, 12 and the last; others err by as much, times the largest of their functions.
 _MARGIN = 100
 _FIXED_BITS = 220
+_FOURTH_ROOT_OF_TWO_PI = mpmath.sqrt(mpmath.sqrt(2 * mpmath.pi))
 #: The root of E[z^24]: z^12 stands for the coefficients of high degree.
 _TWELFTH = mpf("562323")
 
@@ -65,6 +66,11 @@ class Truth:
     slope_error: mpf
     nodes: list[Node] = field(repr=False, default_factory=list)
     smallest_gap: float = 1.0
+
+    @cached_property
+    def in_doubles(self) -> tuple[NDArray[np.float64], ...]:
+        """z, the rule's weights, sigma and sigma' at the nodes that count, for `pair_values`."""
+        return _arrays(self)
 
 
 @lru_cache(maxsize=8)
@@ -450,7 +456,7 @@ def pair_values(truth: Truth, rho: float) -> tuple[float, float]:
     The nodes of the line on both axes against the density of the pair: what is not smooth in sigma lies on
     lines parallel to the axes, where the panels end.
     """
-    z, rule, value, slope = _arrays(truth)
+    z, rule, value, slope = truth.in_doubles
     # The density over sqrt(phi(x) phi(y)), in (x + y)^2 and (x - y)^2: neither overflows where the other vanishes.
     along, across = (1.0 - rho) / (8.0 * (1.0 + rho)), (1.0 + rho) / (8.0 * (1.0 - rho))
     scale = math.sqrt(2.0 * math.pi * (1.0 - rho) * (1.0 + rho))
@@ -472,7 +478,7 @@ def _arrays(truth: Truth) -> tuple[NDArray[np.float64], ...]:
         for n in truth.nodes
         if n.weight > mpf(10) ** -40 or n.weight * n.value**2 > least or n.weight * n.slope**2 > steepest
     ]
-    bells = [mpmath.sqrt(mpmath.npdf(n.z)) for n in kept]
+    bells = [mpmath.exp(-n.z * n.z / 4) / _FOURTH_ROOT_OF_TWO_PI for n in kept]
     z = np.array([float(n.z) for n in kept])
     rule = np.array([float(n.weight / bell**2) for n, bell in zip(kept, bells, strict=True)])
     value, slope = (

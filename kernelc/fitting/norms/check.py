@@ -1,4 +1,4 @@
-"""The tables against other roads: certified balls at the compiled variance, adaptive double integrals elsewhere."""
+"""The tables against other roads: certified balls at the compiled variance, double integrals elsewhere."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def largest_difference(program: NormProgram, expansion: HermiteExpansion, varian
 def compared(
     traits: ActivationTraits, activation: ScaledActivation, program: NormProgram, norms: tuple[float, float]
 ) -> tuple[float, int]:
-    """(largest difference, how many) of T and Tdot from adaptive double integrals, relative to both moments' roots."""
+    """(largest difference, how many) of T and Tdot from double integrals, relative to both moments' roots."""
     sizes = (1e-4, 1e-4 if activation.with_slope else 0.0)
     proxy = make_proxy(traits, Fraction(1), activation.radius * norms[1], sizes)
     moments = [m for m in (program.moment, program.slope_moment) if m is not None]
