@@ -148,6 +148,11 @@ def test_a_function_that_vanishes_everywhere_is_refused() -> None:
         isolate_roots(sympy.sin(T) ** 2 + sympy.cos(T) ** 2 - 1, T, Fraction(0), Fraction(1))
 
 
+def test_more_zeros_than_are_kept_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="more than 400 zeros"):
+        isolate_roots(sympy.sin(T**2), T, Fraction(-40), Fraction(40))
+
+
 @pytest.mark.parametrize(
     "value", [sympy.pi, sympy.sqrt(2) / 3, -sympy.exp(3), sympy.Rational(1, 3), sympy.Rational(5, 8)]
 )
