@@ -148,6 +148,12 @@ def test_a_function_that_vanishes_everywhere_is_refused() -> None:
         isolate_roots(sympy.sin(T) ** 2 + sympy.cos(T) ** 2 - 1, T, Fraction(0), Fraction(1))
 
 
+def test_a_slope_whose_terms_cancel_is_joined() -> None:
+    """softplus(t) > silu(t), which balls of the slope do not tell where both are near t, or near 0."""
+    g = sympy.log(sympy.exp(T) + 1) - T / (1 + sympy.exp(-T))
+    assert isolate_roots(g, T, Fraction(-40), Fraction(40)) == []
+
+
 def test_more_zeros_than_are_kept_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="more than 400 zeros"):
         isolate_roots(sympy.sin(T**2), T, Fraction(-40), Fraction(40))
