@@ -8,6 +8,7 @@ have decayed, give that from a few thousand ball evaluations.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,8 +26,11 @@ from kernelc.model import VARIABLE, ActivationTraits, Piece
 Array = NDArray[np.float64]
 POINTS = 32
 _BITS = 96
-_SMALLEST = Fraction(1, 2**130)
+#: Where panels stop shrinking towards a singular point: at 0; elsewhere, relative to it, where doubles end.
+_SMALLEST, _SPACING = Fraction(1, 2**130), Fraction(1, 2**50)
 _RESOLVED = 2e-15
+#: Shares of the integral of f^2: of a panel that need not be resolved, and of one that cannot be.
+_SLIGHT, _LOST = 1e-20, 1e-9
 _MAX_PANELS = 4000
 _FINE = 0.1
 _LARGEST = arb(10) ** 100
@@ -153,9 +157,14 @@ def _piece_panels(
             if len(done) > _MAX_PANELS:
                 raise UnsupportedError("the activation varies too fast for its kernel to be tabulated")
             f, g = _interpolated(tape, x, y)
-            if y - x < _SMALLEST or (
-                y - x <= widest and _is_settled(f, sizes[0], float(y - x)) and _is_settled(g, sizes[1], float(y - x))
-            ):
+            width = float(y - x)
+            least = y - x < max(_SMALLEST, _SPACING * min(abs(x), abs(y)))
+            if least and not (_is_slight(f, sizes[0], width, _LOST) and _is_slight(g, sizes[1], width, _LOST)):
+                at = 0.0 if abs(x) <= 2 * _SMALLEST else float(x)
+                raise UnsupportedError(
+                    f"next to t = {at:.6g} the activation varies too fast for its kernel to be tabulated"
+                )
+            if least or (y - x <= widest and _is_settled(f, sizes[0], width) and _is_settled(g, sizes[1], width)):
                 done.append((x, y, f, g))
             else:
                 middle = Fraction(float((x + y) / 2)) if y - x > Fraction(1, 2**40) else (x + y) / 2
@@ -171,8 +180,11 @@ _TO_COEFFICIENTS = np.array(
 
 
 def _interpolated(tape: Tape, a: Fraction, b: Fraction) -> tuple[Array, Array]:
-    centre, half = arb_of((a + b) / 2), arb_of((b - a) / 2)
-    samples = [tape(acb(centre + half * x)) for x in _POINTS]
+    # next to a singular point off 0, digits of t are lost where sigma has its own
+    lost = math.ceil(math.log2((abs(a) + abs(b)) / (b - a)))
+    with ctx.workprec(_BITS + lost):
+        centre, half = arb_of((a + b) / 2), arb_of((b - a) / 2)
+        samples = [tape(acb(centre + half * x)) for x in _POINTS]
     if any(v.is_finite() and v.abs_lower() > _LARGEST for pair in samples for v in pair):
         raise UnsupportedError("the activation grows too fast for its kernel to be tabulated in doubles")
     return _coefficients([v[0] for v in samples]), _coefficients([v[1] for v in samples])
@@ -186,4 +198,9 @@ def _coefficients(samples: Sequence[acb]) -> Array:
 def _is_settled(c: Array, scale: float, width: float) -> bool:
     """Whether the coefficients have decayed, or the panel is too slight to matter in an integral of f^2."""
     size, last = float(np.max(np.abs(c))), float(np.max(np.abs(c[-4:])))
-    return last <= max(_RESOLVED * size, 1e-17 * scale) or width * size * size <= 1e-20 * scale * scale
+    return last <= max(_RESOLVED * size, 1e-17 * scale) or _is_slight(c, scale, width, _SLIGHT)
+
+
+def _is_slight(c: Array, scale: float, width: float, share: float) -> bool:
+    """Whether the panel is at most that share of an integral of f^2."""
+    return width * float(np.max(np.abs(c))) ** 2 <= share * scale * scale

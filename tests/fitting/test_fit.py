@@ -11,6 +11,7 @@ import pytest
 from flint import ctx
 
 from kernelc.analysis import analyse
+from kernelc.errors import UnsupportedError
 from kernelc.expansion import expand
 from kernelc.fitting import chebyshev, fit
 from kernelc.fitting.proxy import make_proxy
@@ -118,6 +119,25 @@ def test_an_algebraic_singular_point_takes_panels() -> None:
     for rho in (-0.9, -0.2, 0.0, 0.6, 0.9):
         series = math.fsum(c * rho**k for k, c in enumerate(doubles))
         assert value(direct.kappa, math.acos(rho)) == pytest.approx(series, abs=1e-12 * direct.kappa.at_one)
+
+
+@pytest.mark.parametrize("text", ["log(Abs(t+1))", "log(Abs(0.25*t-0.3))", "Abs(t-1)^(-1/10)"])
+def test_singular_points_off_0_are_tabulated(text: str) -> None:
+    """Panels towards them were halved without end: so near to 1, t - 1 had no digit left."""
+    traits = analyse(parse_activation(text, name="f"), _ONE)
+    series = expand(traits, _ONE, 8, 100, None).kappa
+    size, coefficients = float(series.moment.mid()), [float(c.mid()) for c in series.coefficients]
+    pair = PairIntegral(make_proxy(traits, _ONE, 12.0, (size**0.5, 0.0)), np.array([size, np.inf]))
+    for theta in (0.8, 1.3, 2.2):
+        expected = math.fsum(c * math.cos(theta) ** k for k, c in enumerate(coefficients))
+        assert abs(pair(theta)[0] - expected) < 1e-14 * size
+
+
+def test_what_doubles_cannot_hold_next_to_a_singular_point_is_refused() -> None:
+    """A part in 3e7 of E[sigma^2] lies where t is 1 in doubles."""
+    traits = analyse(parse_activation("Abs(t-1)^(-1/4)", name="f"), _ONE)
+    with pytest.raises(UnsupportedError, match="next to t = 1 "):
+        make_proxy(traits, _ONE, 12.0, (1.5, 0.0))
 
 
 def test_a_small_variance_costs_no_digits() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,26 @@ import mpmath
 import pytest
 
 import kernelc
+from kernelc.closedform import state_closed_form
 from tests.pipeline.loading import load
 
 _TABLE = Path(__file__).parents[1] / "reference" / "kappa_references.json"
 _ENTRIES: list[dict[str, Any]] = json.loads(_TABLE.read_text())["entries"]
 _RELATIVE = 1e-12
 
-pytestmark = pytest.mark.usefixtures("no_norm_tables")
+pytestmark = pytest.mark.usefixtures("no_norm_tables", "closed_forms_once")
 
 
 def _label(entry: dict[str, Any]) -> str:
     return f"{entry['name']}-q{entry['variance']}"
+
+
+@pytest.fixture(scope="module")
+def closed_forms_once() -> Iterator[None]:
+    """A closed form holds for all variances, and its proof takes half of a compile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kernelc.pipeline.state_closed_form", lru_cache(maxsize=None)(state_closed_form))
+        yield
 
 
 @pytest.mark.parametrize("entry", _ENTRIES, ids=_label)
