@@ -162,7 +162,8 @@ def _piece_panels(
             if least and not (_is_slight(f, sizes[0], width, _LOST) and _is_slight(g, sizes[1], width, _LOST)):
                 at = 0.0 if abs(x) <= 2 * _SMALLEST else float(x)
                 raise UnsupportedError(
-                    f"next to t = {at:.6g} the activation varies too fast for its kernel to be tabulated"
+                    f"next to t = {at:.6g} the activation varies too fast for its kernel to be tabulated in doubles; "
+                    "a weaker singular point there would do, such as a logarithm"
                 )
             if least or (y - x <= widest and _is_settled(f, sizes[0], width) and _is_settled(g, sizes[1], width)):
                 done.append((x, y, f, g))
