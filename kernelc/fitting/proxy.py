@@ -99,11 +99,16 @@ def _clenshaw_rows(table: Array, index: NDArray[np.intp], x: Array) -> Array:
     return result
 
 
-def make_proxy(traits: ActivationTraits, variance: Fraction, radius: float, sizes: tuple[float, float]) -> Proxy:
+def make_proxy(
+    traits: ActivationTraits, variance: Fraction, radius: float, sizes: tuple[float, float], lost: float = _LOST
+) -> Proxy:
     """The proxy on [-radius, radius] standard deviations.
 
     `sizes` are the root mean squares of sigma and sigma', below 1e-17 of which detail does not count;
-    a size of 0 leaves sigma' out.
+    a size of 0 leaves sigma' out. `lost` is the share of their squares that may go unresolved next to a point off 0.
+
+    Raises:
+        UnsupportedError: sigma varies too fast for so many panels, or for doubles.
     """
     with ctx.workprec(_BITS):
         scale = float(arb_of(variance).sqrt().mid())
@@ -113,7 +118,7 @@ def make_proxy(traits: ActivationTraits, variance: Fraction, radius: float, size
     values: list[Array] = []
     slopes: list[Array] = []
     for piece in traits.pieces:
-        for a, b, f, g in _piece_panels(piece, Fraction(radius * scale), widest, sizes):
+        for a, b, f, g in _piece_panels(piece, Fraction(radius * scale), widest, sizes, lost):
             edges.append(float(a) / scale)
             values.append(f)
             slopes.append(g)
@@ -142,7 +147,7 @@ def _cuts(edges: Array, breaks: Array, singular: bool) -> Array:
 
 
 def _piece_panels(
-    piece: Piece, reach: Fraction, widest: Fraction, sizes: tuple[float, float]
+    piece: Piece, reach: Fraction, widest: Fraction, sizes: tuple[float, float], lost: float
 ) -> list[tuple[Fraction, Fraction, Array, Array]]:
     a = -reach if piece.left is None else max(-reach, piece.left.upper)
     b = reach if piece.right is None else min(reach, piece.right.lower)
@@ -158,12 +163,14 @@ def _piece_panels(
                 raise UnsupportedError("the activation varies too fast for its kernel to be tabulated")
             f, g = _interpolated(tape, x, y)
             width = float(y - x)
-            least = y - x < max(_SMALLEST, _SPACING * min(abs(x), abs(y)))
-            if least and not (_is_slight(f, sizes[0], width, _LOST) and _is_slight(g, sizes[1], width, _LOST)):
-                at = 0.0 if abs(x) <= 2 * _SMALLEST else float(x)
+            at_zero = y - x < _SMALLEST
+            least = at_zero or y - x < _SPACING * min(abs(x), abs(y))
+            share = _LOST if at_zero else lost
+            if least and not (_is_slight(f, sizes[0], width, share) and _is_slight(g, sizes[1], width, share)):
+                at = 0.0 if at_zero else float(x)
                 raise UnsupportedError(
                     f"next to t = {at:.6g} the activation varies too fast for its kernel to be tabulated in doubles; "
-                    "a weaker singular point there would do, such as a logarithm"
+                    "a weaker singular point there would do"
                 )
             if least or (y - x <= widest and _is_settled(f, sizes[0], width) and _is_settled(g, sizes[1], width)):
                 done.append((x, y, f, g))
