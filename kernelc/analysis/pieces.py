@@ -117,6 +117,7 @@ class Resolver:
             key=lambda c: (c.root.lower, c.root.upper),
         ):
             if cuts and _same(cuts[-1].root, cut.root):
+                self._note_distinct(cuts[-1].root, cut.root)
                 cuts[-1] = _merged(cuts[-1], cut)
             else:
                 cuts.append(cut)
@@ -166,6 +167,7 @@ class Resolver:
                 for i in at_edge:
                     edge = edges[i]
                     assert edge is not None
+                    self._note_distinct(edge.root, root)
                     edges[i] = replace(edge, zero_of=(*edge.zero_of, g))
                 if not at_edge and low < root.upper and root.lower < high:
                     cuts.append(Cut(root, (g,)))
@@ -174,6 +176,7 @@ class Resolver:
         ordered: list[Cut] = []
         for cut in sorted(cuts, key=lambda c: (c.root.lower, c.root.upper)):
             if ordered and _same(ordered[-1].root, cut.root):
+                self._note_distinct(ordered[-1].root, cut.root)
                 ordered[-1] = _merged(ordered[-1], cut)
             else:
                 ordered.append(cut)
@@ -184,6 +187,10 @@ class Resolver:
     def _is_edge(root: RealRoot, cell: Cell) -> bool:
         """Whether a cluster is an end of the cell, found there before: nothing new can hide in it."""
         return any(edge is not None and _same(edge.root, root) for edge in (cell.left, cell.right))
+
+    def _note_distinct(self, a: RealRoot, b: RealRoot) -> None:
+        """What lies between two points taken for one is left out: next to a singular point it may count."""
+        self.is_certain = self.is_certain and a.lower <= b.upper and b.lower <= a.upper
 
     def _note_far_roots(self, g: sympy.Expr, low: Fraction, high: Fraction) -> None:
         far = Fraction(10**300)
@@ -354,7 +361,7 @@ def _decide(condition: sympy.Basic, holds: dict[sympy.core.relational.Relational
 
 
 def _same(a: RealRoot, b: RealRoot) -> bool:
-    """Whether two enclosures meet, or are too close for a cell between them to matter."""
+    """Whether two enclosures meet, or are too close for a cell between them: they are taken for one."""
     return a.lower <= b.upper + _TINY and b.lower <= a.upper + _TINY
 
 

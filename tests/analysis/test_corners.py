@@ -379,3 +379,10 @@ def test_zeros_are_not_looked_for_where_there_are_none() -> None:
     start = time.monotonic()
     assert not traits("log(besseli(0,t))").breakpoints
     assert time.monotonic() - start < 60
+
+
+def test_a_switch_taken_for_the_singular_point_beside_it_leaves_doubt() -> None:
+    """The exponential wins within 1.7e-33 of -30: 4e-23 of E[sigma'(10 Z)^2] = 0.01, and the ball held 3e-40."""
+    found = analyse(parse_activation("Max(Abs(0.01*t+0.3)^(3/4), exp(-(0.3*t+1.25)^2))", name="f"), Fraction(100))
+    assert not found.certain
+    assert analyse(parse_activation("Max(Abs(0.01*t+0.3)^(3/4), exp(-t^2))", name="f"), Fraction(1)).certain
