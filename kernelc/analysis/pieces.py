@@ -162,7 +162,7 @@ class Resolver:
             if not polynomial:
                 self.is_global = self.is_global and beyond is not None and beyond <= self._limit
             for root in _zeros(g, low, high, beyond):
-                self.is_certain = self.is_certain and (root.simple or self._is_edge(root, cell))
+                self.is_certain = self.is_certain and (root.simple or self._is_edge(root, g, cell))
                 at_edge = [i for i, e in enumerate(edges) if e is not None and _same(e.root, root)]
                 for i in at_edge:
                     edge = edges[i]
@@ -184,9 +184,19 @@ class Resolver:
         return [Cell(left, right, cell.values) for left, right in pairwise(ends)]
 
     @staticmethod
-    def _is_edge(root: RealRoot, cell: Cell) -> bool:
-        """Whether a cluster is an end of the cell, found there before: nothing new can hide in it."""
-        return any(edge is not None and _same(edge.root, root) for edge in (cell.left, cell.right))
+    def _is_edge(root: RealRoot, g: sympy.Expr, cell: Cell) -> bool:
+        """Whether a cluster of zeros of g is an end of the cell, found there as the zero of what g is a power of.
+
+        Of another g one more zero may hide in it: Abs(t)^(3/4) - 1e-40 has one next to 0.
+        """
+        base = g.as_coeff_Mul()[1].as_base_exp()[0].as_coeff_Mul()[1]
+        roots = {
+            h.as_coeff_Mul()[1]
+            for edge in (cell.left, cell.right)
+            if edge is not None and _same(edge.root, root)
+            for h in edge.zero_of
+        }
+        return base in roots
 
     def _note_distinct(self, a: RealRoot, b: RealRoot) -> None:
         """What lies between two points taken for one is left out: next to a singular point it may count."""

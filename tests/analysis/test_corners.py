@@ -385,4 +385,11 @@ def test_a_switch_taken_for_the_singular_point_beside_it_leaves_doubt() -> None:
     """The exponential wins within 1.7e-33 of -30: 4e-23 of E[sigma'(10 Z)^2] = 0.01, and the ball held 3e-40."""
     found = analyse(parse_activation("Max(Abs(0.01*t+0.3)^(3/4), exp(-(0.3*t+1.25)^2))", name="f"), Fraction(100))
     assert not found.certain
-    assert analyse(parse_activation("Max(Abs(0.01*t+0.3)^(3/4), exp(-t^2))", name="f"), Fraction(1)).certain
+    for nearer in (
+        "Max(Abs(t-1)^(3/4), 1e-40)",
+        "Max(Abs(t-1)^(3/4), exp(-100*t^2))",
+        "Max(Abs(t)^(3/4), 1e-30*Abs(t)^(2/3))",
+    ):
+        assert not analyse(parse_activation(nearer, name="f"), _ONE).certain
+    for plain in ("Abs(t-1)^(3/4)", "Max(2*Abs(t-1)^(3/4), 0)", "Max(Abs(t-1)^(3/4), 1/4)"):
+        assert analyse(parse_activation(plain, name="f"), _ONE).certain
