@@ -18,6 +18,7 @@ from flint import acb, arb, ctx
 from sympy.logic.boolalg import And, BooleanFalse, BooleanTrue, Not, Or
 
 from kernelc.analysis.growth import nonnegative_beyond, nonzero_beyond
+from kernelc.balls.local import EndPoint, LocalBounds, vanishes_at
 from kernelc.balls.roots import RealRoot, isolate_roots
 from kernelc.balls.tape import Tape, arb_of
 from kernelc.errors import InputError, UnsupportedError
@@ -27,15 +28,21 @@ from kernelc.model import VARIABLE
 _SWITCHES = (sympy.Abs, sympy.sign, sympy.Heaviside, sympy.Max, sympy.Min)
 _MAX_CELLS = 400
 _TINY = Fraction(1, 2**100)
+#: how far from a singular point the envelopes next to it are asked
+_NEAR = Fraction(1, 2**80)
 _TOO_CLOSE = "two breakpoints lie, or the sides of a comparison come, too close together to be told apart"
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A point where the line is cut, with the expressions that vanish there."""
+    """A point where the line is cut, with the expressions that vanish there.
+
+    `is_one`: that their zeros are the same point is proved; their enclosures alone cannot tell.
+    """
 
     root: RealRoot
     zero_of: tuple[sympy.Expr, ...]
+    is_one: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +74,24 @@ class Resolver:
         cells = self._resolve(sympy.sympify(f))
         merged: list[Cell] = []
         for cell in cells:
-            if merged and merged[-1].values == cell.values and not self._is_special(cell):
+            # only the first cell begins at the range's edge
+            if merged and merged[-1].values == cell.values and cell.left and not self._is_special(cell, cell.left):
                 merged[-1] = replace(merged[-1], right=cell.right)
             else:
                 merged.append(cell)
+        # Where sigma and its derivatives are bounded, what lies within 2^-ROOT_BITS counts for nothing.
+        self.is_certain = self.is_certain and not any(
+            not end.is_one and self._is_special(cell, end)
+            for cell in merged
+            for end in (cell.left, cell.right)
+            if end is not None
+        )
         return merged
 
-    def _is_special(self, cell: Cell) -> bool:
-        """Whether the cell's expression is not analytic at its left end: the cut must stay."""
-        assert cell.left is not None  # only the first cell begins at the range's edge
-        root = cell.left.root
+    @staticmethod
+    def _is_special(cell: Cell, end: Cut) -> bool:
+        """Whether the cell's expression is not analytic at an end: the cut must stay."""
+        root = end.root
         with ctx.workprec(256):
             width = max(root.upper - root.lower, _TINY)
             radius = arb_of(2 * width).upper()
@@ -162,13 +177,15 @@ class Resolver:
             if not polynomial:
                 self.is_global = self.is_global and beyond is not None and beyond <= self._limit
             for root in _zeros(g, low, high, beyond):
+                if not root.simple and (_is_beside(edges[0], root, 1, g) or _is_beside(edges[1], root, -1, g)):
+                    continue
                 self.is_certain = self.is_certain and (root.simple or self._is_edge(root, g, cell))
                 at_edge = [i for i, e in enumerate(edges) if e is not None and _same(e.root, root)]
                 for i in at_edge:
                     edge = edges[i]
                     assert edge is not None
                     self._note_distinct(edge.root, root)
-                    edges[i] = replace(edge, zero_of=(*edge.zero_of, g))
+                    edges[i] = _noted(edge, root, g)
                 if not at_edge and low < root.upper and root.lower < high:
                     cuts.append(Cut(root, (g,)))
             if polynomial and (cell.left is None or cell.right is None):
@@ -189,14 +206,11 @@ class Resolver:
 
         Of another g one more zero may hide in it: Abs(t)^(3/4) - 1e-40 has one next to 0.
         """
-        base = g.as_coeff_Mul()[1].as_base_exp()[0].as_coeff_Mul()[1]
-        roots = {
-            h.as_coeff_Mul()[1]
+        return any(
+            _share_a_zero(edge.zero_of, (g,))
             for edge in (cell.left, cell.right)
             if edge is not None and _same(edge.root, root)
-            for h in edge.zero_of
-        }
-        return base in roots
+        )
 
     def _note_distinct(self, a: RealRoot, b: RealRoot) -> None:
         """What lies between two points taken for one is left out: next to a singular point it may count."""
@@ -332,6 +346,18 @@ class Resolver:
         return found
 
 
+def _is_beside(edge: Cut | None, root: RealRoot, side: int, g: sympy.Expr) -> bool:
+    """Whether an enclosure holds no zero of g after all: it lies next to the cell's edge, where balls of g say nothing.
+
+    There a root or a logarithm has no Taylor series, but grows or falls like a known power of the distance.
+    """
+    if edge is None or not _same(edge.root, root):
+        return False
+    width = root.upper - edge.root.lower if side > 0 else edge.root.upper - root.lower
+    end = EndPoint(edge.root.exact, edge.root.lower, edge.root.upper, side, width, edge.zero_of)
+    return 0 < width <= _NEAR and LocalBounds(VARIABLE, end).has_no_zero(g)
+
+
 def _zeros(g: sympy.Expr, low: Fraction, high: Fraction, beyond: Fraction | None) -> list[RealRoot]:
     """The zeros of a condition in [low, high]; there is none beyond `beyond`, where that is known.
 
@@ -375,6 +401,31 @@ def _same(a: RealRoot, b: RealRoot) -> bool:
     return a.lower <= b.upper + _TINY and b.lower <= a.upper + _TINY
 
 
+def _bare(g: sympy.Expr) -> sympy.Expr:
+    """What g is a multiple of a power of, but for its sign and its numbers' common factor."""
+    base = g.as_coeff_Mul()[1].as_base_exp()[0].as_coeff_Mul()[1].primitive()[1]
+    return -base if base.could_extract_minus_sign() else base
+
+
+def _share_a_zero(some: Sequence[sympy.Expr], others: Sequence[sympy.Expr]) -> bool:
+    """Whether two of the expressions are powers of one, up to factors, so that their zeros are the same."""
+    return not {_bare(g) for g in some}.isdisjoint(_bare(g) for g in others)
+
+
+def _noted(edge: Cut, root: RealRoot, g: sympy.Expr) -> Cut:
+    """An edge at which g has a zero too, taken for the same point."""
+    merged = _merged(edge, Cut(root, (g,)))
+    return replace(edge, zero_of=merged.zero_of, is_one=merged.is_one)
+
+
+def _is_at(known: Cut, other: Cut) -> bool:
+    """Whether the other's zero is the known point: it is the only one near it, and what vanishes there does so here."""
+    exact = known.root.exact
+    if exact is None:
+        return False
+    return exact == other.root.exact or any(vanishes_at(g, VARIABLE, exact) for g in other.zero_of)
+
+
 def _merged(a: Cut, b: Cut) -> Cut:
     exact = a.root.exact if a.root.exact is not None else b.root.exact
     root = RealRoot(
@@ -383,7 +434,8 @@ def _merged(a: Cut, b: Cut) -> Cut:
         max(a.root.upper, b.root.upper),
         a.root.simple and b.root.simple,
     )
-    return Cut(root, tuple(dict.fromkeys((*a.zero_of, *b.zero_of))))
+    is_one = a.is_one and b.is_one and (_share_a_zero(a.zero_of, b.zero_of) or _is_at(a, b) or _is_at(b, a))
+    return Cut(root, tuple(dict.fromkeys((*a.zero_of, *b.zero_of))), is_one)
 
 
 def _holder(cells: list[Cell], point: Fraction) -> Cell:

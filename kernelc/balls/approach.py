@@ -7,7 +7,7 @@ then hold word for word, and a size in y is a majorant in x.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
@@ -83,6 +83,18 @@ class Approach:
             return None
         return -size.a1 if size.a1 == floor.a1 and floor.scale > 0 else None
 
+    def has_no_zero(self, f: sympy.Expr) -> bool:
+        """Whether f != 0 on the whole cell is proved: by a floor, or as one term outweighs the sum of the others."""
+        floor = self.of(f).floor
+        if floor is not None and floor.scale > 0:
+            return True
+        if isinstance(f, sympy.Mul):
+            return all(self.has_no_zero(a) for a in f.args)
+        if not isinstance(f, sympy.Add):
+            return False
+        parts = [self.of(a) for a in f.args]
+        return any(_outweighs(a.floor, [b.size for b in parts if b is not a]) for a in parts)
+
     def _derive(self, f: sympy.Expr) -> Envelope:
         if not f.has(self._variable):
             return self._constant(f)
@@ -123,6 +135,22 @@ class Approach:
         edge = base.lower if base.nonnegative else -base.upper if base.nonpositive and base.upper is not None else None
         lower = None if edge is None else edge.squared()
         return squared if lower is None else replace(squared, lower=lower.rounded_down()).completed()
+
+
+def _outweighs(floor: Size | None, others: Sequence[Size | None]) -> bool:
+    """Whether scale exp(a2 y^2 + a1 y) exceeds the sum of the others for all y >= 1.
+
+    Their ratio to it falls from y = 1 on, as (1 + y)^p exp(-c y) does for c >= p / 2: its value at 1 decides.
+    """
+    if floor is None or floor.scale <= 0:
+        return False
+    total = arb(0)
+    for other in others:
+        if other is None or other.a2 > floor.a2 or other.a1 - floor.a1 > -max(other.power, _ZERO) / 2:
+            return False
+        excess = arb_of(other.a1 - floor.a1 + other.a2 - floor.a2)
+        total += arb_of(other.scale) * arb(2) ** arb_of(max(other.power, _ZERO)) * excess.exp()
+    return bool(total < arb_of(floor.scale))
 
 
 def _straightened(size: Size) -> tuple[Fraction, arb]:

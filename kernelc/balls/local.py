@@ -91,6 +91,14 @@ class LocalBounds:
                 return False
         return nearer is not None and nearer[1] > 0
 
+    def has_no_zero(self, f: sympy.Expr) -> bool:
+        """Whether f is proved to vanish nowhere on the cell."""
+        with ctx.workprec(_PRECISION):
+            try:
+                return self._approach().has_no_zero(sympy.sympify(f))
+            except (UnsupportedError, RecursionError):
+                return False
+
     def _nearer(self, f: sympy.Expr) -> Majorant | None:
         with ctx.workprec(_PRECISION):
             try:
@@ -112,10 +120,7 @@ class LocalBounds:
         """Whether f(r) = 0 is certain."""
         if f in self._end.zero_of or -f in self._end.zero_of:
             return True
-        if self._end.exact is None:
-            return False
-        value = f.subs(self._t, self._end.exact)
-        return bool(value == 0 or (value.is_number and value.count_ops() < 40 and sympy.simplify(value) == 0))
+        return self._end.exact is not None and vanishes_at(f, self._t, self._end.exact)
 
     def order(self, f: sympy.Expr) -> Order | None:
         """How f vanishes at r, or does not, by Taylor's theorem there. None: unknown."""
@@ -217,6 +222,12 @@ class LocalBounds:
         k, low, high, _ = found
         largest = max(_upper(acb(arb_of(low).log())), _upper(acb(arb_of(high).log())))
         return (Term(Fraction(k), Fraction(0), 1), Term(largest, Fraction(0), 0))
+
+
+def vanishes_at(f: sympy.Expr, t: sympy.Symbol, point: sympy.Expr) -> bool:
+    """Whether f(point) = 0 is found to hold exactly."""
+    value = f.subs(t, point)
+    return bool(value == 0 or (value.is_number and value.count_ops() < 40 and sympy.simplify(value) == 0))
 
 
 def squared(f: Majorant) -> Majorant:

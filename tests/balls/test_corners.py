@@ -66,6 +66,19 @@ def test_what_tends_to_zero() -> None:
     assert not zero.tends_to_zero(sympy.besselk(0, T))
 
 
+def test_what_vanishes_nowhere_on_a_cell() -> None:
+    zero = at_zero()
+    root = sympy.sqrt(T)
+    assert zero.has_no_zero(root - T / 8)
+    assert zero.has_no_zero(sympy.log(T) * (root - T / 8))
+    assert zero.has_no_zero(T ** sympy.Rational(1, 3) - root / 8 - T / 8)
+    assert not zero.has_no_zero(root - 2 * T ** sympy.Rational(3, 4))  # at 1/16
+    assert not zero.has_no_zero(root - sympy.Rational(1, 100))
+    assert not zero.has_no_zero(sympy.sin(1 / T) + 1)
+    assert not zero.has_no_zero(sympy.besselk(0, T) - T)
+    assert not zero.has_no_zero(sympy.Function("unheard_of")(T))
+
+
 # Roots
 
 
