@@ -386,7 +386,9 @@ def test_a_switch_taken_for_the_singular_point_beside_it_leaves_doubt() -> None:
     found = analyse(parse_activation("Max(Abs(0.01*t+0.3)^(3/4), exp(-(0.3*t+1.25)^2))", name="f"), Fraction(100))
     assert not found.certain
     for nearer in (
-        "Max(Abs(t-1)^(3/4), 1e-40)",
+        "Max(relu(t-1)^(3/4), 1e-40)",
+        "Max(relu(1-t)^(3/4), 1e-40)",
+        "Heaviside(t-1) + 2*Heaviside(t-1-1e-35)",
         "Max(Abs(t-1)^(3/4), exp(-100*t^2))",
         "Max(Abs(t)^(3/4), 1e-30*Abs(t)^(2/3))",
     ):
@@ -411,6 +413,8 @@ def test_next_to_a_singular_point_a_sign_is_read_off_what_rules_there() -> None:
 def test_zeros_in_one_enclosure_are_one_only_where_that_is_proved() -> None:
     """They lie 1e-1737 apart: a quarter of E[sigma'(Z)^2] is between them and about them."""
     text = "Abs(exp(t)-2)^(5001/10000) + Abs(exp(t)-2-exp(-2000*exp(t)))^(5001/10000)"
+    assert not analyse(parse_activation(text, name="f"), _ONE).certain
+    text = "Abs(t-1)^(5001/10000) + Abs(t-1-exp(-2000*t^2))^(5001/10000)"
     assert not analyse(parse_activation(text, name="f"), _ONE).certain
     for text in (
         "Piecewise((0, t < log(2)), (sqrt(exp(t)-2), True))",  # log(2) is a zero of exp(t) - 2

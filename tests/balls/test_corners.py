@@ -9,10 +9,12 @@ import sympy
 from flint import acb, arb, ctx
 
 from kernelc.balls import roots as module
+from kernelc.balls.approach import _outweighs
 from kernelc.balls.local import EndPoint, LocalBounds, Term
 from kernelc.balls.roots import ROOT_BITS, _dyadic, _hull, _newton, _shrunk_to_end, _sign, isolate_roots
 from kernelc.balls.tape import Tape, arb_of
 from kernelc.errors import UnsupportedError
+from kernelc.functions.envelope import Size
 from kernelc.functions.heads import LambertW0, Sinc
 from kernelc.model import VARIABLE as T
 
@@ -74,9 +76,29 @@ def test_what_vanishes_nowhere_on_a_cell() -> None:
     assert zero.has_no_zero(T ** sympy.Rational(1, 3) - root / 8 - T / 8)
     assert not zero.has_no_zero(root - 2 * T ** sympy.Rational(3, 4))  # at 1/16
     assert not zero.has_no_zero(root - sympy.Rational(1, 100))
+    assert not zero.has_no_zero(sympy.log(T) * (root - sympy.Rational(1, 100)))
     assert not zero.has_no_zero(sympy.sin(1 / T) + 1)
     assert not zero.has_no_zero(sympy.besselk(0, T) - T)
     assert not zero.has_no_zero(sympy.Function("unheard_of")(T))
+
+
+def test_one_term_outweighs_others() -> None:
+    """For all y >= 1: 3 exp(-y) against exp(-2 y) (1 + y)^2, whose ratio to it is 4 exp(-1) / 3 at y = 1 and falls."""
+    floor = Size(Fraction(3), _ZERO, -_ONE)
+    one = Size(_ONE, Fraction(2), Fraction(-2))
+    assert _outweighs(floor, [one])
+    assert _outweighs(floor, [one, Size(_ONE, _ZERO, -_ONE)])
+    assert not _outweighs(floor, [one, one, one])
+    assert not _outweighs(Size(_ONE, _ZERO, -_ONE), [one])
+    assert not _outweighs(Size(Fraction(100), _ZERO, -_ONE), [Size(_ONE, Fraction(4), Fraction(-2))])  # rises at first
+    assert not _outweighs(floor, [Size(_ONE / 1000, Fraction(1), -_ONE)])
+    assert not _outweighs(floor, [Size(_ONE / 1000, _ZERO, Fraction(-9, 10))])
+    assert not _outweighs(floor, [Size(_ONE / 1000, _ZERO, Fraction(-9), Fraction(1, 10))])
+    assert _outweighs(Size(Fraction(3), _ZERO, -_ONE, _ONE), [Size(_ONE, _ZERO, -_ONE, _ONE)])
+    assert not _outweighs(Size(Fraction(3), _ZERO, -_ONE, _ONE), [Size(Fraction(3), _ZERO, -_ONE, _ONE)])
+    assert not _outweighs(floor, [None])
+    assert not _outweighs(None, [one])
+    assert not _outweighs(Size(_ZERO), [one])
 
 
 # Roots

@@ -57,7 +57,7 @@ class Mutant:
 
 _ROUNDING, _SERIES, _CERTIFY = (f"kernelc.certificate.{name}" for name in ("rounding", "series", "certify"))
 _DOUBLES, _LOCAL, _ROOTS, _TAPE = (f"kernelc.balls.{name}" for name in ("doubles", "local", "roots", "tape"))
-_APPROACH, _TRAITS = "kernelc.balls.approach", "kernelc.analysis.traits"
+_APPROACH, _TRAITS, _PIECES = "kernelc.balls.approach", "kernelc.analysis.traits", "kernelc.analysis.pieces"
 _ENVELOPE, _ANALYTIC = "kernelc.functions.envelope", "kernelc.functions.analytic"
 _COMPLEMENT, _STRUCTURE = "kernelc.functions.complement", "kernelc.functions.structure"
 _PANELS, _HERMITE = (f"kernelc.expansion.{name}" for name in ("panels", "hermite"))
@@ -137,6 +137,18 @@ MUTANTS = (
     Mutant(_STRUCTURE, "if len(known) < len(sizes):", "if not known:"),
     Mutant(_ANALYTIC, "grown.size + Size(largest)", "grown.size"),
     Mutant(_ANALYTIC, "square.scaled(Fraction(1, 64)) + top.scaled(Fraction(16, 5))", "square.scaled(Fraction(1, 64)) + top"),
+    Mutant(_APPROACH, "-max(other.power, _ZERO) / 2", "_ZERO"),
+    Mutant(_APPROACH, "arb_of(other.scale) * arb(2) ** arb_of(max(other.power, _ZERO))", "arb_of(other.scale)"),
+    Mutant(_APPROACH, "total += arb", "total = arb"),
+    Mutant(_APPROACH, "other.a2 > floor.a2 or", "False or"),
+    Mutant(_APPROACH, "return all(self.has_no_zero", "return any(self.has_no_zero"),
+    Mutant(_PIECES, "self.is_certain = self.is_certain and a.lower <= b.upper and b.lower <= a.upper", "pass"),
+    Mutant(_PIECES, "(root.simple or self._is_edge(root, g, cell))", "True"),
+    Mutant(_PIECES, "a.is_one and b.is_one and (_share", "True or (_share"),
+    Mutant(_PIECES, "not end.is_one and self._is_special", "False and self._is_special"),
+    Mutant(_PIECES, "exact == other.root.exact or any(", "True or any("),
+    Mutant(_PIECES, "width = root.upper - edge.root.lower if", "width = _TINY**2 if"),
+    Mutant(_PIECES, "else edge.root.upper - root.lower", "else _TINY**2"),
     Mutant(_TRAITS, "above.power >= below.power", "True"),
     Mutant(_TRAITS, "if before != after or before", "if before"),
     Mutant(_LOCAL, "low = fraction_of(value.abs_lower().lower()) / factorial(k)",
