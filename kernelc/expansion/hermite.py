@@ -86,10 +86,7 @@ def _require_moderate(traits: ActivationTraits, variance: Variance, bits: int) -
                 size = tape(acb(arb(arb_of(centre), arb_of(half).upper())))[0].abs_lower()
                 z = arb_of(abs(centre) + half) / s
                 if size * size * (-z * z / 2).exp() * arb_of(2 * half) / (s * (2 * arb.pi()).sqrt()) > _LARGEST:
-                    raise UnsupportedError(
-                        f"E[sigma^2] is above {_LARGEST:g}, outside the range of doubles; "
-                        "scale the activation or its argument down, or lower --variance"
-                    )
+                    raise _too_large("E[sigma^2]")
 
 
 def _require_enclosed(expansion: HermiteExpansion) -> None:
@@ -330,11 +327,20 @@ def _require_doubles(what: str, moment: arb) -> None:
     Raises:
         UnsupportedError: with the size and what would do.
     """
-    if moment.is_finite() and not (moment.upper() >= _SMALLEST and moment.lower() <= _LARGEST):
+    if moment.is_finite() and not moment.upper() >= _SMALLEST:
         raise UnsupportedError(
-            f"{what} is {moment.str(3, radius=False)}, outside the range of doubles ({_SMALLEST:g} to {_LARGEST:g}); "
-            "scale the activation"
+            f"{what} is below {_SMALLEST:g}, outside the range of doubles; "
+            "scale the activation or its argument up, or raise --variance"
         )
+    if moment.is_finite() and not moment.lower() <= _LARGEST:
+        raise _too_large(what)
+
+
+def _too_large(what: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{what} is above {_LARGEST:g}, outside the range of doubles; "
+        "scale the activation or its argument down, or lower --variance"
+    )
 
 
 def _square(a: arb) -> arb:

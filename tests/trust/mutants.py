@@ -242,7 +242,8 @@ MUTANTS = (
     Mutant(_HERMITE, "if not value.imag.overlaps(arb(0)):", "if False:"),
     Mutant(_HERMITE, "after = None if zero_after is None else max(zero_after - 1, 0)",
            "after = None if zero_after is None else max(zero_after - 2, 0)"),
-    Mutant(_HERMITE, "if moment.is_finite() and not (", "if False and not ("),
+    Mutant(_HERMITE, "if moment.is_finite() and not moment.upper()", "if False and not moment.upper()"),
+    Mutant(_HERMITE, "if moment.is_finite() and not moment.lower()", "if False and not moment.lower()"),
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from mpmath import mpf
 from kernelc.balls.local import EndPoint, LocalBounds, Term, integrable, integral, squared
 from kernelc.balls.tape import Tape
 from kernelc.errors import CertificationError, UnsupportedError
-from kernelc.expansion import hermite
+from kernelc.expansion import expand, hermite
 from kernelc.expansion.hermite import _assembled, _expand_at, _Sums, _tail
 from kernelc.expansion.panels import _MEHLER, PanelBuilder, Target, _rule_error, tail_beyond
 from kernelc.model import VARIABLE, Growth, HermiteExpansion, SeriesExpansion
@@ -280,10 +280,21 @@ def test_a_polynomial_keeps_its_last_coefficient_and_nothing_more() -> None:
         assert found.kappa_dot.moment.overlaps(arb(34))
 
 
-@pytest.mark.parametrize("text", ["t*10^(-150)", "t*10^(-200)"])
-def test_kernels_that_doubles_do_not_hold_are_refused(text: str) -> None:
-    with pytest.raises(UnsupportedError, match="outside the range of doubles"):
-        _expand_at(traits(text), _ONE, 4, 64)
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("t*10^(-150)", r"E\[sigma\^2\] is below 1e-280.*up"),
+        ("t*10^(-200)", r"E\[sigma\^2\] is below 1e-280.*up"),
+        ("Max(1, t/1000)", r"E\[sigma'\^2\] is below 1e-280.*up"),
+        ("t*10^145", r"E\[sigma\^2\] is above 1e\+280.*down"),
+    ],
+)
+def test_kernels_that_doubles_do_not_hold_are_refused(text: str, what: str) -> None:
+    with pytest.raises(UnsupportedError, match=what + ".*variance"):
+        expand(traits(text), _ONE, 4, 6, None)
+    hermite._require_doubles("E[sigma^2]", arb(10) ** 279)
+    with pytest.raises(UnsupportedError, match="above"):
+        hermite._require_doubles("E[sigma^2]", arb(10) ** 281)
 
 
 def test_a_complex_value_inside_a_piece_is_a_contradiction() -> None:
