@@ -4,7 +4,7 @@
     python -m tests.trust.coverage --all      the whole package by the whole suite: below 90% the exit status is 1
 
 The modules that certify are those whose numbers are called bounds: they are reached by their own tests, in this
-process. What is copied into emitted packages (`kernelc/backends/*/runtime`) is left out of the whole: tests run it
+process; the whole suite runs in a process a core. What is copied into emitted packages (`kernelc/backends/*/runtime`) is left out of the whole: tests run it
 in the copies, which no line of the original counts for.
 """
 
@@ -32,7 +32,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 def main() -> int:
     """Exit status 1 where less is reached than there must be, or a test fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--all", action="store_true", help="the whole package by the whole suite (an hour)")
+    parser.add_argument("--all", action="store_true", help="the whole package by the whole suite (half an hour)")
     options = parser.parse_args()
     least = 90.0 if options.all else 100.0
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +40,8 @@ def main() -> int:
         config.write_text(_configuration(whole=options.all, folder=folder))
         measured = coverage.Coverage(data_file=f"{folder}/data", config_file=str(config))
         measured.start()
-        status = pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *(["tests"] if options.all else _TESTS)])
+        tests = ["-n", "auto", "tests"] if options.all else ["-n", "0", *_TESTS]
+        status = pytest.main(["-q", "-p", "no:cacheprovider", *tests])
         measured.stop()
         measured.save()
         if options.all:
