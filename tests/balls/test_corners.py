@@ -77,6 +77,7 @@ def test_what_vanishes_nowhere_on_a_cell() -> None:
     assert not zero.has_no_zero(root - 2 * T ** sympy.Rational(3, 4))  # at 1/16
     assert not zero.has_no_zero(root - sympy.Rational(1, 100))
     assert not zero.has_no_zero(sympy.log(T) * (root - sympy.Rational(1, 100)))
+    assert not zero.has_no_zero(sympy.sin(1 / T))
     assert not zero.has_no_zero(sympy.sin(1 / T) + 1)
     assert not zero.has_no_zero(sympy.besselk(0, T) - T)
     assert not zero.has_no_zero(sympy.Function("unheard_of")(T))

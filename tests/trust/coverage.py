@@ -4,8 +4,8 @@
     python -m tests.trust.coverage --all      the whole package by the whole suite: below 90% the exit status is 1
 
 The modules that certify are those whose numbers are called bounds: they are reached by their own tests, in this
-process; the whole suite runs in a process a core. What is copied into emitted packages (`kernelc/backends/*/runtime`) is left out of the whole: tests run it
-in the copies, which no line of the original counts for.
+process; the whole suite runs in a process a core. What is copied into emitted packages (`kernelc/backends/*/runtime`)
+is left out of the whole: tests run it in the copies, which no line of the original counts for.
 """
 
 from __future__ import annotations
