@@ -13,7 +13,7 @@ import sympy
 from kernelc.analysis import analyse, pieces
 from kernelc.analysis.growth import _tail_begins, derive_growth, nonzero_beyond
 from kernelc.analysis.pieces import Cell, Cut, Resolver, _holder
-from kernelc.analysis.traits import _with_slope
+from kernelc.analysis.traits import _is_removable, _with_slope
 from kernelc.balls import roots
 from kernelc.balls.roots import RealRoot
 from kernelc.errors import InputError, KernelcError, NotSquareIntegrableError, UnsupportedError
@@ -310,6 +310,13 @@ def test_a_jump_at_a_zero_over_a_zero_is_not_called_smooth(f: str) -> None:
 def test_a_zero_over_a_zero_of_a_larger_order_is_a_pole(f: str) -> None:
     with pytest.raises(NotSquareIntegrableError, match=re.escape("grows like |t - r|^(-1) at r = 0")):
         traits(f)
+
+
+def test_only_a_zero_of_no_smaller_order_removes_another() -> None:
+    cut = Cut(RealRoot(sympy.Integer(0), Fraction(0), Fraction(0), True), (VARIABLE,))
+    for order, removable in ((1, True), (2, True), (3, False)):
+        f = (1 - sympy.cos(VARIABLE)) / VARIABLE**order
+        assert _is_removable(f, f, cut) == removable
 
 
 def test_a_zero_over_what_is_not_analytic_is_no_removable_one() -> None:
