@@ -403,7 +403,8 @@ def _same(a: RealRoot, b: RealRoot) -> bool:
 
 def _bare(g: sympy.Expr) -> sympy.Expr:
     """What g is a multiple of a power of, but for its sign and its numbers' common factor."""
-    base = g.as_coeff_Mul()[1].as_base_exp()[0].as_coeff_Mul()[1].primitive()[1]
+    base, exponent = g.as_coeff_Mul()[1].as_base_exp()
+    base = (g if exponent.has(VARIABLE) else base).as_coeff_Mul()[1].primitive()[1]
     return -base if base.could_extract_minus_sign() else base
 
 
@@ -418,12 +419,17 @@ def _noted(edge: Cut, root: RealRoot, g: sympy.Expr) -> Cut:
     return replace(edge, zero_of=merged.zero_of, is_one=merged.is_one)
 
 
-def _is_at(known: Cut, other: Cut) -> bool:
-    """Whether the other's zero is the known point: it is the only one near it, and what vanishes there does so here."""
-    exact = known.root.exact
-    if exact is None:
-        return False
-    return exact == other.root.exact or any(vanishes_at(g, VARIABLE, exact) for g in other.zero_of)
+def _is_one(a: Cut, b: Cut) -> bool:
+    """Whether two cuts in one enclosure are proved to be the same point.
+
+    Where one value is known, the other is the only zero of its expressions nearby: they vanish there, or they do not.
+    """
+    if a.root.exact is not None and b.root.exact is not None:
+        return vanishes_at(VARIABLE - a.root.exact, VARIABLE, b.root.exact)
+    if _share_a_zero(a.zero_of, b.zero_of):
+        return True
+    known, other = (a, b) if b.root.exact is None else (b, a)
+    return known.root.exact is not None and any(vanishes_at(g, VARIABLE, known.root.exact) for g in other.zero_of)
 
 
 def _merged(a: Cut, b: Cut) -> Cut:
@@ -434,8 +440,7 @@ def _merged(a: Cut, b: Cut) -> Cut:
         max(a.root.upper, b.root.upper),
         a.root.simple and b.root.simple,
     )
-    is_one = a.is_one and b.is_one and (_share_a_zero(a.zero_of, b.zero_of) or _is_at(a, b) or _is_at(b, a))
-    return Cut(root, tuple(dict.fromkeys((*a.zero_of, *b.zero_of))), is_one)
+    return Cut(root, tuple(dict.fromkeys((*a.zero_of, *b.zero_of))), a.is_one and b.is_one and _is_one(a, b))
 
 
 def _holder(cells: list[Cell], point: Fraction) -> Cell:

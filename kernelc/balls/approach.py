@@ -93,7 +93,10 @@ class Approach:
         if not isinstance(f, sympy.Add):
             return False
         parts = [self.of(a) for a in f.args]
-        return any(_outweighs(a.floor, [b.size for b in parts if b is not a]) for a in parts)
+        return any(
+            _outweighs(part.floor, [other.size for j, other in enumerate(parts) if j != i])
+            for i, part in enumerate(parts)
+        )
 
     def _derive(self, f: sympy.Expr) -> Envelope:
         if not f.has(self._variable):

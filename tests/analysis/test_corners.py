@@ -431,3 +431,19 @@ def test_zeros_in_one_enclosure_are_one_only_where_that_is_proved() -> None:
         "relu(exp(t)-2) + Abs(exp(2*t)-4)",  # nothing singular about it
     ):
         assert analyse(parse_activation(text, name="f"), _ONE).certain, text
+
+
+def test_what_two_cuts_have_in_common() -> None:
+    def cut(point: sympy.Expr | None, g: sympy.Expr) -> Cut:
+        return Cut(RealRoot(point, Fraction(0), Fraction(0), True), (g,))
+
+    f = sympy.exp(VARIABLE) - 1
+    assert pieces._is_one(cut(None, f), cut(None, 2 * (2 - 2 * sympy.exp(VARIABLE)) ** 3))
+    assert pieces._is_one(cut(sympy.Integer(0), VARIABLE), cut(None, f))
+    assert pieces._is_one(cut(None, f), cut(sympy.Integer(0), VARIABLE))
+    assert not pieces._is_one(cut(None, f), cut(sympy.log(2), VARIABLE - sympy.log(2)))
+    assert not pieces._is_one(cut(None, f), cut(None, sympy.sin(VARIABLE)))
+    # two roots of one polynomial, which enclosures may not tell apart either
+    assert not pieces._is_one(cut(sympy.Integer(1), VARIABLE**2 - 1), cut(sympy.Integer(-1), VARIABLE**2 - 1))
+    # neither has a zero that the other has: their base is a number
+    assert not pieces._is_one(cut(None, sympy.exp(-1 / VARIABLE)), cut(None, sympy.exp(-1 / (VARIABLE - 1))))
