@@ -74,7 +74,7 @@ def test_what_vanishes_nowhere_on_a_cell() -> None:
     assert zero.has_no_zero(root - T / 8)
     assert zero.has_no_zero(sympy.log(T) * (root - T / 8))
     assert zero.has_no_zero(T ** sympy.Rational(1, 3) - root / 8 - T / 8)
-    # both have one envelope: it must not be left out twice
+    # identically zero but for the last term
     assert not zero.has_no_zero(sympy.tan(root) - sympy.sin(root) / sympy.cos(root) + T / 1000)
     assert not zero.has_no_zero(root - 2 * T ** sympy.Rational(3, 4))  # at 1/16
     assert not zero.has_no_zero(root - sympy.Rational(1, 100))

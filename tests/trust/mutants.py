@@ -149,7 +149,6 @@ MUTANTS = (
     Mutant(_PIECES, "return vanishes_at(VARIABLE - a.root.exact, VARIABLE, b.root.exact)", "return True"),
     Mutant(_PIECES, "known.root.exact is not None and any(", "known.root.exact is not None or any("),
     Mutant(_PIECES, "(g if exponent.has(VARIABLE) else base)", "base"),
-    Mutant(_APPROACH, "if j != i", "if other is not part"),
     Mutant(_PIECES, "width = root.upper - edge.root.lower if", "width = _TINY**2 if"),
     Mutant(_PIECES, "else edge.root.upper - root.lower", "else _TINY**2"),
     Mutant(_TRAITS, "above.power >= below.power", "True"),
