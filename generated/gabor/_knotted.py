@@ -19,6 +19,8 @@ from ._norms import NormTables, evaluate_pairs
 
 #: The size of what the tables leave out: they are cut at coefficients of 1e-12. Call-time fits need not be closer.
 NOISE = 3e-12
+#: Both are evaluated one by one, in a tile as in a sample for a fit.
+PAIRS_A_SAMPLE = 4
 
 
 def knotted_duals(tables: NormTables) -> tuple[ClosedDual, ClosedDual | None]:

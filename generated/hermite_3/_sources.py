@@ -33,6 +33,8 @@ _CENTRAL_LOW, _CENTRAL_NODES, _NARROW = 0.1, 40, 0.05
 _SHORTER = 0.75
 #: What the last coefficients of a fit may be, relative to its value at theta = 0.
 _FIT = {np.dtype(np.float64): 2e-15, np.dtype(np.float32): 2e-9}
+#: See `Source`: of a layer by tables, or by a closed form that is made a table first.
+_PAIRS_A_SAMPLE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,10 @@ class Source(Protocol):
     @property
     def noise(self) -> float:
         """How far `pair_values` may be off, beyond a rounding or two."""
+
+    @property
+    def pairs_a_sample(self) -> int:
+        """How many pairs of a tile cost as much as one of `pair_values`: a fit is not to cost more than it saves."""
 
     def sample(self, left: DoubleArray, right: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """T / (R R') of all pairs, (n1, n2)."""
@@ -130,6 +136,11 @@ class CompiledSource:
         """None but the tables' own."""
         return 0.0
 
+    @property
+    def pairs_a_sample(self) -> int:
+        """See `Source`."""
+        return _PAIRS_A_SAMPLE
+
     def pair_values(
         self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool
     ) -> tuple[DoubleArray, DoubleArray]:
@@ -159,10 +170,11 @@ class CompiledSource:
 
 @dataclass(frozen=True, slots=True)
 class ClosedSource:
-    """The closed form: any norms. `noise`: see `Source`."""
+    """The closed form: any norms. `noise`, `pairs_a_sample`: see `Source`."""
 
     pairs: ClosedPairs
     noise: float = 0.0
+    pairs_a_sample: int = _PAIRS_A_SAMPLE
 
     @property
     def unit(self) -> float:
@@ -262,6 +274,11 @@ class NormSource:
     def noise(self) -> float:
         """The last digits of tables that reach over a range of norms."""
         return 1e-13
+
+    @property
+    def pairs_a_sample(self) -> int:
+        """See `Source`."""
+        return _PAIRS_A_SAMPLE
 
     def pair_values(
         self, left: LayerRows, right: LayerRows, theta: DoubleArray, tangent: bool

@@ -34,18 +34,31 @@ from ._interpolation import basis, kept, monomial_is_safe, nodes, to_monomial, t
 from ._layers import Network
 from ._sources import Source
 
-#: With more functions of the norm than this there is no polynomial.
-_MOST_NORMS = 40
-#: A few norms at which the pilot runs along the angles; norms and angles at which it runs along the norms.
-_LINES, _COLUMNS = 3, (5, 4)
+#: A few norms at which the pilot runs along the angles.
+_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """How many norms a pilot takes, and the norms and angles at which it runs along them."""
+
+    norms: int
+    columns: tuple[int, int]
+
+    @property
+    def most(self) -> int:
+        """Series in the norm that need more terms are not resolved."""
+        return self.norms - 4
+
+
+#: Tried in this order: breakpoints off zero, over a wide range of norms, take more.
+_GRIDS = (_Grid(44, (5, 4)), _Grid(88, (9, 5)), _Grid(176, (17, 6)))
 #: A fit is compared with the network at pairs of each norm with so many others.
 _PARTNERS = 8
 #: Shares of what may be dropped that a fit is tried with: where the first errs, the second.
 _CLOSER = (1.0, 0.1)
 #: With no more terms than this in rho, theta is not tried.
 _FEW_TERMS = 16
-#: Pairs of the matrix for which one sample of one layer may be spent.
-_PAIRS_A_SAMPLE = 64
 
 
 def many_norms(
@@ -57,25 +70,27 @@ def many_norms(
     dtype: np.dtype[Any],
 ) -> NormsFit | None:
     """A function of rho and two norms."""
-    grid = nodes(math.log(norms[0]), math.log(norms[1]), PILOT)
     between = norms[0] * (norms[1] / norms[0]) ** spread_shares(CHECKED, 3.0)
-    sample = network_sampler(source, network, np.concatenate([np.exp(grid), between]))
     dropped, allowed = max(DROPPED[dtype], source.noise), max(ALLOWED[dtype], 10.0 * source.noise)
-    for share in _CLOSER:
-        pilot = _pilot(sample, reach, share * dropped)
-        if pilot is None:
-            return None
-        terms, rank = pilot[1], pilot[2].shape[1]
-        if rank * (rank + 1) // 2 * terms * network.depth * _PAIRS_A_SAMPLE > entries:
-            return None
-        fit = _fitted(sample, between, norms, reach, pilot, share * dropped, allowed)
-        if fit is not None:
-            return fit
+    for grid in _GRIDS:
+        points = np.exp(nodes(math.log(norms[0]), math.log(norms[1]), grid.norms))
+        sample = network_sampler(source, network, np.concatenate([points, between]))
+        for share in _CLOSER:
+            pilot = _pilot(sample, grid, reach, share * dropped)
+            if pilot is None:
+                break
+            terms, rank = pilot[1], pilot[2].shape[1]
+            if rank * (rank + 1) // 2 * terms * network.depth * source.pairs_a_sample > entries:
+                return None
+            fit = _fitted(sample, grid, between, norms, reach, pilot, share * dropped, allowed)
+            if fit is not None:
+                return fit
     return None
 
 
 def _fitted(
     sample: Sampler,
+    grid: _Grid,
     between: DoubleArray,
     norms: tuple[float, float],
     reach: tuple[float, float],
@@ -86,7 +101,7 @@ def _fitted(
     """F interpolated at as many norms as there are functions, and looked at between all nodes; None where it errs."""
     angular, terms, combine = pilot
     where = Range(*reach, angular)
-    functions = basis(-1.0, 1.0, nodes(-1.0, 1.0, PILOT), len(combine)) @ combine
+    functions = basis(-1.0, 1.0, nodes(-1.0, 1.0, grid.norms), len(combine)) @ combine
     chosen = _pivots(functions)
     row, column = np.triu_indices(len(chosen))
     low, high = where.served
@@ -94,8 +109,8 @@ def _fitted(
     one = np.repeat(np.arange(CHECKED), _PARTNERS)
     other = (one + np.tile(np.arange(_PARTNERS), CHECKED) * (CHECKED // _PARTNERS)) % CHECKED
     values = sample(
-        np.append(np.repeat(chosen[row], terms), PILOT + one),
-        np.append(np.repeat(chosen[column], terms), PILOT + other),
+        np.append(np.repeat(chosen[row], terms), grid.norms + one),
+        np.append(np.repeat(chosen[column], terms), grid.norms + other),
         np.append(np.tile(where.nodes(terms), row.size), rho),
     )
     if values is None:
@@ -151,19 +166,21 @@ class _Checks:
         return bool(float(np.abs(found - self.truth).max()) <= allowed * max(1.0, float(np.abs(self.truth).max())))
 
 
-def _pilot(sample: Sampler, reach: tuple[float, float], dropped: float) -> tuple[bool, int, DoubleArray] | None:
+def _pilot(
+    sample: Sampler, grid: _Grid, reach: tuple[float, float], dropped: float
+) -> tuple[bool, int, DoubleArray] | None:
     """The better variable of the angle, how many terms it needs, and functions U of the norm; None for too many.
 
     U (m, r): Chebyshev coefficients in log s of functions that span those of one norm at a few others and angles.
     """
-    few, columns = (np.linspace(0, PILOT - 1, count).astype(np.intp) for count in (_LINES, _COLUMNS[0]))
+    few, columns = (np.linspace(0, grid.norms - 1, count).astype(np.intp) for count in (_LINES, grid.columns[0]))
     row, column = np.triu_indices(_LINES)
     lines = np.repeat(few[row], PILOT), np.repeat(few[column], PILOT)
     # ends and all: at rho near 1 a function of the norm is the least like the others
-    shares = 0.5 - 0.5 * np.cos(np.pi * np.linspace(0.0, 1.0, _COLUMNS[1]))
+    shares = 0.5 - 0.5 * np.cos(np.pi * np.linspace(0.0, 1.0, grid.columns[1]))
     angles = reach[0] + (reach[1] - reach[0]) * shares
-    grids = np.meshgrid(np.arange(PILOT), columns, angles, indexing="ij")
-    one, other, across = (grid.reshape(-1) for grid in grids)
+    places = np.meshgrid(np.arange(grid.norms), columns, angles, indexing="ij")
+    one, other, across = (place.reshape(-1) for place in places)
     values = sample(
         np.append(lines[0], one),
         np.append(lines[1], other),
@@ -178,11 +195,11 @@ def _pilot(sample: Sampler, reach: tuple[float, float], dropped: float) -> tuple
         again = sample(*lines, np.tile(Range(*reach, True).nodes(PILOT), row.size))
         sizes[True] = MOST_TERMS + 1 if again is None else _terms(again, dropped)
     angular = better_variable(sizes)
-    coefficients = transform(PILOT) @ values[split:].reshape(PILOT, -1)
+    coefficients = transform(grid.norms) @ values[split:].reshape(grid.norms, -1)
     m = kept(np.abs(coefficients).max(axis=1), dropped)
     vectors, singular, _ = np.linalg.svd(coefficients[:m], full_matrices=False)
     rank = kept(singular, 0.5 * dropped)
-    if angular is None or m > _MOST_NORMS or rank >= coefficients.shape[1]:
+    if angular is None or m > grid.most or rank >= coefficients.shape[1]:
         return None
     return angular, sizes[angular] + 1, vectors[:, :rank]
 

@@ -17,7 +17,7 @@ from ._bulkfit import make_bulk
 from ._closed import ClosedDual
 from ._evaluation import KernelTables, ThetaTable, derivative
 from ._inputs import DoubleArray, FloatArray
-from ._knotted import NOISE, knotted_duals
+from ._knotted import NOISE, PAIRS_A_SAMPLE, knotted_duals
 from ._layers import (
     Network,
     Reach,
@@ -126,7 +126,8 @@ def choose_source(
     if norms is not None and serves(norms) and (norms.dual_dot is not None or not network.tangent):
         reach = Reach(*norms.norms, False, "recompile with --norms LOW,HIGH to widen this")
         if norms.knots is not None:
-            return ClosedSource(ClosedPairs(*knotted_duals(norms), tables.breakpoints), NOISE), reach
+            pairs = ClosedPairs(*knotted_duals(norms), tables.breakpoints)
+            return ClosedSource(pairs, NOISE, PAIRS_A_SAMPLE), reach
         return NormSource(tables, norms), reach
     for side in sides:
         refuse_other_variances(tables, side.name, side.norms, network.depth, weight, bias, dtype)

@@ -100,12 +100,18 @@ def _clenshaw_rows(table: Array, index: NDArray[np.intp], x: Array) -> Array:
 
 
 def make_proxy(
-    traits: ActivationTraits, variance: Fraction, radius: float, sizes: tuple[float, float], lost: float = _LOST
+    traits: ActivationTraits,
+    variance: Fraction,
+    radius: float,
+    sizes: tuple[float, float],
+    lost: float = _LOST,
+    level: bool = False,
 ) -> Proxy:
     """The proxy on [-radius, radius] standard deviations.
 
     `sizes` are the root mean squares of sigma and sigma', below 1e-17 of which detail does not count;
     a size of 0 leaves sigma' out. `lost` is the share of their squares that may go unresolved next to a point off 0.
+    `level`: where sigma and sigma' keep their size, panels may be wider than a Gaussian is smooth.
 
     Raises:
         UnsupportedError: sigma varies too fast for so many panels, or for doubles.
@@ -113,12 +119,12 @@ def make_proxy(
     with ctx.workprec(_BITS):
         scale = float(arb_of(variance).sqrt().mid())
     # The Gaussian itself must be smooth on a panel, too.
-    widest = Fraction(min(4.0, 4.0 * scale))
+    rule = _Rule(Fraction(min(4.0, 4.0 * scale)), level, sizes, lost)
     edges: list[float] = []
     values: list[Array] = []
     slopes: list[Array] = []
     for piece in traits.pieces:
-        for a, b, f, g in _piece_panels(piece, Fraction(radius * scale), widest, sizes, lost):
+        for a, b, f, g in _piece_panels(piece, Fraction(radius * scale), rule):
             edges.append(float(a) / scale)
             values.append(f)
             slopes.append(g)
@@ -146,13 +152,29 @@ def _cuts(edges: Array, breaks: Array, singular: bool) -> Array:
     return np.unique(np.concatenate([edges[kept], breaks]))
 
 
-def _piece_panels(
-    piece: Piece, reach: Fraction, widest: Fraction, sizes: tuple[float, float], lost: float
-) -> list[tuple[Fraction, Fraction, Array, Array]]:
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a panel must be; the last three as `make_proxy` has them."""
+
+    widest: Fraction
+    level: bool
+    sizes: tuple[float, float]
+    lost: float
+
+    def is_met(self, f: Array, g: Array, width: Fraction) -> bool:
+        """Whether a panel with these coefficients will do."""
+        both = tuple(zip((f, g), self.sizes, strict=True))
+        if width > self.widest and not (self.level and all(_is_level(c, size) for c, size in both)):
+            return False
+        return all(_is_settled(c, size, float(width)) for c, size in both)
+
+
+def _piece_panels(piece: Piece, reach: Fraction, rule: _Rule) -> list[tuple[Fraction, Fraction, Array, Array]]:
     a = -reach if piece.left is None else max(-reach, piece.left.upper)
     b = reach if piece.right is None else min(reach, piece.right.lower)
     if a >= b:
         return []
+    sizes = rule.sizes
     tape = Tape((piece.expression, piece.derivative if sizes[1] else sympy.Integer(0)), VARIABLE)
     stack = [(a, b)]
     done: list[tuple[Fraction, Fraction, Array, Array]] = []
@@ -165,14 +187,14 @@ def _piece_panels(
             width = float(y - x)
             at_zero = y - x < _SMALLEST
             least = at_zero or y - x < _SPACING * min(abs(x), abs(y))
-            share = _LOST if at_zero else lost
+            share = _LOST if at_zero else rule.lost
             if least and not (_is_slight(f, sizes[0], width, share) and _is_slight(g, sizes[1], width, share)):
                 at = 0.0 if at_zero else float(x)
                 raise UnsupportedError(
                     f"next to t = {at:.6g} the activation varies too fast for its kernel to be tabulated in doubles; "
                     "a weaker singular point there would do"
                 )
-            if least or (y - x <= widest and _is_settled(f, sizes[0], width) and _is_settled(g, sizes[1], width)):
+            if least or rule.is_met(f, g, y - x):
                 done.append((x, y, f, g))
             else:
                 middle = Fraction(float((x + y) / 2)) if y - x > Fraction(1, 2**40) else (x + y) / 2
@@ -207,6 +229,11 @@ def _is_settled(c: Array, scale: float, width: float) -> bool:
     """Whether the coefficients have decayed, or the panel is too slight to matter in an integral of f^2."""
     size, last = float(np.max(np.abs(c))), float(np.max(np.abs(c[-4:])))
     return last <= max(_RESOLVED * size, 1e-17 * scale) or _is_slight(c, scale, width, _SLIGHT)
+
+
+def _is_level(c: Array, scale: float) -> bool:
+    """Whether the panel's least value has a size like its largest, or nothing there counts: no digits are lost."""
+    return float(np.sum(np.abs(c[1:]))) <= 0.9 * abs(float(c[0])) or float(np.max(np.abs(c))) <= 1e-17 * scale
 
 
 def _is_slight(c: Array, scale: float, width: float, share: float) -> bool:

@@ -98,6 +98,15 @@ def test_a_bias_and_any_norms(package_of: Load, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.usefixtures("no_norm_tables")
+def test_norms_of_three_orders_of_magnitude(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their functions of the norm take more points than those of a factor of 16."""
+    folder = kernelc.compile("erf(t)", name="wide_erf", degree=16).write(tmp_path)
+    package = import_folder(folder, "wide_erf_of_many_norms")
+    bulk = compared(package, monkeypatch, mixed_rows(520, 150) * np.geomspace(0.03, 30.0, 520)[:, None])
+    assert bulk.left_inside.all()
+
+
+@pytest.mark.usefixtures("no_norm_tables")
 def test_the_corners_of_a_range_of_norms(tmp_path: Path) -> None:
     """exp(t / 2), where nearly parallel rows of large norms are the hardest: E = exp((q11 + q22 + 2 q12) / 8)."""
     folder = kernelc.compile("exp(t/2)", name="half_exponential", degree=16).write(tmp_path)

@@ -16,7 +16,9 @@ import kernelc
 from kernelc.analysis import analyse
 from kernelc.expansion import expand
 from kernelc.fitting import fit_norms
-from kernelc.fitting.norms.knots import knots_of
+from kernelc.fitting.norms.activation import evaluate, scaled_activation
+from kernelc.fitting.norms.knots import knots_of, refined
+from kernelc.fitting.norms.knotted import KnottedSampler
 from kernelc.parse import parse_activation
 from tests.backends.measure_norms import ACTIVATIONS, truth
 
@@ -78,6 +80,33 @@ def test_norms_outside_are_refused(package: ModuleType) -> None:
         package.nngp(3.0 * _rows())
     with pytest.raises(ValueError, match="--norms"):
         package.dual(9.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("theta", [0.3, np.pi - 0.3])
+def test_the_rest_by_two_roads(theta: float) -> None:
+    """The power series, and double integrals with panels about the knots' damped powers and their ends."""
+    traits = analyse(parse_activation(_ACTIVATION.formula, name="k", parameters={}), Fraction(2500))
+    activation, knots = scaled_activation(traits, 40.0), knots_of(traits, 5, 0.3)
+    assert activation is not None
+    assert knots is not None
+    sampler = KnottedSampler(activation, knots, np.array([0.03, 0.7, 2.0, 30.0]), "none")
+    assert sampler.covers(theta)
+    assert float(np.abs(sampler.by_series(theta) - sampler.by_quadrature(theta)).max()) <= 2e-14
+
+
+def test_panels_about_knots_hold_the_same_function() -> None:
+    traits = analyse(parse_activation(_ACTIVATION.formula, name="k", parameters={}), Fraction(2500))
+    activation, knots = scaled_activation(traits, 40.0), knots_of(traits, 5, 0.3)
+    assert activation is not None
+    assert knots is not None
+    short = refined(activation, knots)
+    edges = short.proxy.edges
+    near = np.abs(edges[1:]) < 20.0
+    assert float(np.diff(edges)[near].max()) <= 4.0
+    assert float(np.diff(edges).min()) > 1e-6
+    t = np.linspace(float(edges[0]), float(edges[-1]), 5001)
+    for slopes in (False, True):
+        np.testing.assert_allclose(evaluate(short.proxy, t, slopes), evaluate(activation.proxy, t, slopes), atol=3e-15)
 
 
 def test_a_singular_breakpoint_off_zero_leaves_the_one_dimensional_tables() -> None:

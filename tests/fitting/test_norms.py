@@ -8,9 +8,10 @@ E[u^2 v^2] = s1^2 s2^2 (1 + 2 rho^2); Tdot by differentiation in q12.
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +26,9 @@ from kernelc.backends.numpy.norms import render
 from kernelc.backends.numpy.printer import runtime_text
 from kernelc.expansion import expand
 from kernelc.fitting import fit_norms
-from kernelc.fitting.norms.activation import scaled_activation
+from kernelc.fitting.norms.activation import ScaledActivation, evaluate, scaled_activation
+from kernelc.fitting.norms.samples import PairSampler, outer_rule
+from kernelc.fitting.proxy import make_proxy
 from kernelc.model import NormFit
 from kernelc.parse import parse_activation
 
@@ -216,6 +219,47 @@ def test_homogeneous_activations_need_none() -> None:
     found = fit_norms(traits, expand(traits, Fraction(1), 4, 16, None), 1.0, (_LOW, _HIGH), 4)
     assert found.program is None
     assert "homogeneous" in str(found.reason)
+
+
+def _both_proxies(text: str, high: float) -> tuple[ScaledActivation, ScaledActivation]:
+    """On panels as wide as a Gaussian is smooth, and on wider ones far out."""
+    traits = analyse(parse_activation(text, name="k", parameters={}), Fraction(2500))
+    wide = scaled_activation(traits, high)
+    assert wide is not None
+    short = make_proxy(traits, Fraction(1), wide.radius * high, (1e-4, 1e-4), lost=0.0)
+    return replace(wide, proxy=short), wide
+
+
+@pytest.mark.parametrize(
+    ("text", "high"), [("Max(t, tanh(t))", 40.0), ("Abs(t)*exp(-t)", 1.0), ("t/(1+exp(-t))", 40.0)]
+)
+def test_wide_panels_keep_every_digit(text: str, high: float) -> None:
+    short, wide = _both_proxies(text, high)
+    end = float(wide.proxy.edges[-1])
+    t = np.concatenate([np.linspace(1.0, end, 4001), np.geomspace(1.0, end, 500)])
+    for side in (t, -t):
+        exact, found = evaluate(short.proxy, side, False), evaluate(wide.proxy, side, False)
+        # what is below 1e-20 counts nowhere
+        assert np.all(np.abs(found - exact) <= 1e-13 * np.abs(exact) + 1e-20)
+    if high > 1.0:
+        assert len(wide.proxy.edges) < 0.5 * len(short.proxy.edges)
+
+
+def test_nearly_opposite_rows_see_the_panels_of_the_other_side() -> None:
+    """At large norms sigma varies next to 0 alone, and left of it only: opposite rows have that on the right."""
+    points = np.array([1.0, 40.0])
+    short, wide = (PairSampler(a, points, "none").by_quadrature(3.14) for a in _both_proxies("Max(t, tanh(t))", 40.0))
+    assert float(np.abs(short - wide).max()) <= 1e-13
+
+
+def test_fewer_nodes_on_shorter_panels() -> None:
+    edges = np.array([-13.0, -1.0, -0.9, -0.2, -0.18, 0.0, 1.0, 13.0])
+    shares = np.array([1.0, 0.1, 0.7, 0.02, 0.18, 1.0, 1.0])
+    z, weight = outer_rule(edges[:-1], edges[1:], shares)
+    assert z.size == 4 * 16 + 2 * 8 + 5
+    inside = np.abs(z) < 1.0
+    exact = math.erf(math.sqrt(0.5)) - 2.0 * math.exp(-0.5) / math.sqrt(2.0 * math.pi)
+    assert float(np.sum((weight * z**2)[inside])) == pytest.approx(exact, rel=1e-14)
 
 
 def test_a_breakpoint_at_zero_that_was_searched_for_is_an_edge() -> None:

@@ -74,7 +74,7 @@ def scaled_activation(traits: ActivationTraits, high: float) -> ScaledActivation
         return None
     with_slope = traits.derivative_refused is None
     graded = replace(traits, pieces=tuple(part for piece in traits.pieces for part in _graded(piece)))
-    proxy = make_proxy(graded, Fraction(1), radius * high, (_SIZE, _SIZE if with_slope else 0.0), lost=0.0)
+    proxy = make_proxy(graded, Fraction(1), radius * high, (_SIZE, _SIZE if with_slope else 0.0), lost=0.0, level=True)
     # a breakpoint at 0 that was found, not solved for, is a tiny interval
     edges = np.where(np.abs(proxy.edges) < _ZERO, 0.0, proxy.edges)
     return ScaledActivation(replace(proxy, edges=edges), radius, with_slope)

@@ -5,6 +5,7 @@ Everything here is fitted in doubles and compared, not proved: the error is an e
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -41,9 +42,11 @@ ACCEPTED = 1e-10
 _MOST_NUMBERS, _MOST_BESIDE_A_FORM = 60_000, 12_000
 #: Degree of a_k(s) that is tabulated, at least.
 HERMITE_DEGREE = 64
-_COUNTS = (24, 32, 40, 48, 64, 80, 96, 128)
+_COUNTS = (24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 224, 256)
 #: How many norms are tried, of which the least of `_COUNTS` that would have done is taken.
 _PROBED = (48, 80, 128)
+#: And of a sigma with breakpoints off zero after that: they come and go with the norm.
+_PROBED_OFF_ZERO = (192, 256)
 _DEGREES = (32, 40, 48, 56, 64, 80, 96, 128)
 _PROBE_DEGREE = 200
 _SETTLED = 2e-14
@@ -134,8 +137,9 @@ def _scales(
     high = norms[1] * _ROOM
     to_zero = [norm_map(0.0, high, shift) for shift in _SHIFTS]
     probe = _Probe(activation, last, centred)
-    for maps in (to_zero, [norm_map(norms[0] / _ROOM, high, 0.0)]):
-        for most in _PROBED:
+    candidates = (to_zero, [norm_map(norms[0] / _ROOM, high, 0.0)])
+    for counts in (_PROBED, () if centred else _PROBED_OFF_ZERO):
+        for maps, most in itertools.product(candidates, counts):
             tried = [probe.run(chosen, most) for chosen in maps]
             enough = [run.enough for run in tried if run is not None and run.enough is not None]
             if not enough:

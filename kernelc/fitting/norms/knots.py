@@ -16,7 +16,7 @@ from flint import acb, arb, ctx
 from numpy.typing import NDArray
 
 from kernelc.balls.tape import Tape, arb_of
-from kernelc.fitting.norms.activation import ScaledActivation
+from kernelc.fitting.norms.activation import ScaledActivation, on_panels
 from kernelc.fitting.portable import cosine_of_pi
 from kernelc.fitting.proxy import POINTS
 from kernelc.model import VARIABLE, ActivationTraits, Breakpoint, Piece
@@ -24,6 +24,8 @@ from kernelc.program import NormKnots
 
 Array = NDArray[np.float64]
 _BITS = 160
+#: Panels so long, and so many of them to either side of a knot, hold a damped power.
+_SHORT, _FAR = 4.0, 6
 _RADIUS = 1e-9
 
 
@@ -78,6 +80,20 @@ def _jumps(left: Piece, right: Piece, at: Breakpoint, order: int) -> list[arb] |
     return found if at.kind == "jump" else [arb(0), *found[1:]]
 
 
+def refined(activation: ScaledActivation, knots: NormKnots) -> ScaledActivation:
+    """The same on panels that are short where the damped powers are not negligible."""
+    proxy = activation.proxy
+    around = np.add.outer(np.array(knots.points), _SHORT * np.arange(-_FAR, _FAR + 1)).reshape(-1)
+    # a knot and its own panels' edge may differ in the last bits
+    new = np.min(np.abs(np.subtract.outer(around, proxy.edges)), axis=1) > _RADIUS
+    inside = (around > proxy.edges[0]) & (around < proxy.edges[-1])
+    edges = np.unique(np.concatenate([proxy.edges, around[new & inside]]))
+    middle, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.diff(edges)
+    t = middle[:, None] + half[:, None] * _NODES
+    tables = [_series(on_panels(proxy, middle, t, slopes)) for slopes in (False, True)]
+    return replace(activation, proxy=replace(proxy, edges=edges, values=tables[0], slopes=tables[1]))
+
+
 def split(activation: ScaledActivation, knots: NormKnots) -> tuple[ScaledActivation, ScaledActivation]:
     """g and s on the panels of sigma, both as polynomials there."""
     proxy = activation.proxy
@@ -124,6 +140,11 @@ def _on_panels(edges: Array, knots: NormKnots, weights: tuple[tuple[float, ...],
         for q, weight in enumerate(row):
             values += weight * power
             power = power * distance / (q + 1)
+    return _series(values)
+
+
+def _series(values: Array) -> Array:
+    """(panels, points) values at every panel's nodes -> its Chebyshev coefficients."""
     result: Array = np.sum(values[:, None, :] * _TRANSFORM, axis=2)
     return result
 

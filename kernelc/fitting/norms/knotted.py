@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kernelc.fitting.norms.activation import ScaledActivation, evaluate, profile
 from kernelc.fitting.norms.grid import AngleMap, NormMap
-from kernelc.fitting.norms.knots import knots_of, split
+from kernelc.fitting.norms.knots import knots_of, refined, split
 from kernelc.fitting.norms.samples import PairSampler, outer_product, outer_rule
 from kernelc.fitting.norms.tensor import Tensors, full_tensor, layer_count, sampled, truncated
 from kernelc.model import ActivationTraits
@@ -21,11 +21,13 @@ from kernelc.program import NormKnots, Parity
 
 Array = NDArray[np.float64]
 #: Derivatives whose jumps are taken out, with exp(-0.15 x^2) to damp the powers, and how many norms (at least; over a
-#: range of a factor of 25; at most) and what degree in the angle the rest takes: measured together. With fewer
-#: derivatives the rest is not smooth enough, with more, or more damping, it varies faster.
+#: range of a factor of 25; at most) and what degree in the angle (up to that range; with the most norms) the rest
+#: takes: measured together. With fewer derivatives the rest is not smooth enough, with more, or more damping, it
+#: varies faster.
 _ORDER, _DAMPING = 5, 0.3
-_FEWEST_NORMS, _NORMS, _MOST_NORMS, _ANGLES = 24, 80, 128, 72
-_MOST_NUMBERS = 160_000
+_FEWEST_NORMS, _NORMS, _MOST_NORMS = 24, 80, 160
+_ANGLES, _MOST_ANGLES = 72, 120
+_MOST_NUMBERS = 800_000
 #: The root of the sum of squares of all dropped coefficients, and what it is multiplied by for an estimate.
 _DROPPED, _MARGIN = 5e-12, 6.0
 
@@ -41,7 +43,8 @@ def knotted_tensors(
     length = 2.0 / norms.stretch / math.log(25.0)
     count = min(max(8 * math.ceil(_NORMS / 8 * length), _FEWEST_NORMS), _MOST_NORMS)
     sampler = KnottedSampler(activation, knots, norms.points(count), traits.parity)
-    values = sampled(sampler, angles.points(_ANGLES))
+    more = max(count - _NORMS, 0) * (_MOST_ANGLES - _ANGLES) // (_MOST_NORMS - _NORMS)
+    values = sampled(sampler, angles.points(_ANGLES + more))
     mirrored: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
     dual, lost = truncated(full_tensor(values[0]), traits.parity, _DROPPED)
     dual_dot = None
@@ -58,9 +61,10 @@ class KnottedSampler(PairSampler):
     """theta -> array (kernels, n, n) of the rest over n(s1) n(s2) (and for Tdot over m(s1) m(s2))."""
 
     def __init__(self, activation: ScaledActivation, knots: NormKnots, s: Array, parity: str) -> None:
-        self._smooth, self._powers = split(activation, knots)
+        short = refined(activation, knots)
+        self._smooth, self._powers = split(short, knots)
         self._knots = np.array(knots.points)
-        super().__init__(activation, s, parity)
+        super().__init__(short, s, parity)
 
     def _prepare(self) -> None:
         """The coefficients of s, over n(s) and m(s) of sigma."""
@@ -80,7 +84,7 @@ class KnottedSampler(PairSampler):
         """The double integrals, for theta near 0 or pi: the outer function is kinked, the inner one smooth."""
         mirrored = theta > np.pi / 2
         angle = float(np.pi) - theta if mirrored else theta
-        z, weight = outer_rule(*self._outer_panels(angle))
+        z, weight = outer_rule(*self._cut_panels(angle))
         side = -1.0 if mirrored else 1.0
         kernels = self.moments.shape[1]
         outer = np.empty((2, kernels, len(self._s), z.size))
@@ -104,11 +108,13 @@ class KnottedSampler(PairSampler):
     def _breaks(self, s: float) -> Array:
         return self._knots / s
 
-    def _outer_panels(self, angle: float) -> tuple[Array, Array]:
-        left, right = super()._outer_panels(angle)
+    def _cut_panels(self, angle: float) -> tuple[Array, Array, Array]:
+        """The panels, cut where either function has a breakpoint, and their shares of those before."""
+        left, right = self._outer_panels(angle)
         # those of the outer function, and of the inner one at either end of the angles
         meets = (np.array([[1.0], [-1.0]]) * (self._knots[:, None] / self._s).reshape(-1)).reshape(-1)
         edges = np.unique(np.concatenate([left, right[-1:], meets[np.abs(meets) < self._activation.radius]]))
         keep = np.concatenate([[True], np.diff(edges) > 1e-12])
         edges = edges[keep]
-        return edges[:-1], edges[1:]
+        whole = (right - left)[np.clip(np.searchsorted(left, edges[:-1], side="right") - 1, 0, len(left) - 1)]
+        return edges[:-1], edges[1:], np.diff(edges) / whole
