@@ -1,7 +1,7 @@
 # Part of the runtime that kernelc copies, unchanged, into every module it generates.
 """One tile of a kernel matrix: from unit rows through every layer, in one thread's scratch memory.
 
-A tile is small enough to stay in a second-level cache, and its matrix product is a stack of products
+A tile is small enough to stay in its core's caches, and its matrix product is a stack of products
 small enough that no BLAS starts threads of its own inside ours.
 
 Part of every generated package, copied verbatim; it needs NumPy alone.
@@ -20,9 +20,9 @@ from ._inputs import DoubleArray, FloatArray
 from ._roads import Job, Pairs
 from ._tileplan import Layer, MatrixPlan, TilePlan
 
-#: Half a megabyte a tile. An operation on less than that leaves threads waiting for the interpreter's lock, and
+#: A megabyte a tile. Operations on less than half of that leave threads waiting for the interpreter's lock, and
 #: a power of two of columns would put a tile's columns into the same places of the cache.
-TILE_ROWS = 128
+TILE_ROWS = 256
 TILE_COLUMNS = {np.dtype(np.float64): 480, np.dtype(np.float32): 992}
 
 #: Depth of the small products: 32 * 32 * 256 multiplications are below the size from which OpenBLAS starts
