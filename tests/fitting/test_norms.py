@@ -20,6 +20,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
+import sympy
 
 from kernelc.analysis import analyse
 from kernelc.backends.numpy.norms import render
@@ -29,7 +30,7 @@ from kernelc.fitting import fit_norms
 from kernelc.fitting.norms.activation import ScaledActivation, evaluate, scaled_activation
 from kernelc.fitting.norms.samples import PairSampler, outer_rule
 from kernelc.fitting.proxy import make_proxy
-from kernelc.model import NormFit
+from kernelc.model import VARIABLE, NormFit
 from kernelc.parse import parse_activation
 
 _LOW, _HIGH = 0.25, 4.0
@@ -243,6 +244,17 @@ def test_wide_panels_keep_every_digit(text: str, high: float) -> None:
         assert np.all(np.abs(found - exact) <= 1e-13 * np.abs(exact) + 1e-20)
     if high > 1.0:
         assert len(wide.proxy.edges) < 0.5 * len(short.proxy.edges)
+
+
+def test_wide_panels_miss_no_narrow_bump() -> None:
+    traits = analyse(parse_activation("tanh(t)", name="k", parameters={}), Fraction(2500))
+    formula = sympy.tanh(VARIABLE) + sympy.exp(-16 * (VARIABLE - 300) ** 2)
+    (piece,) = traits.pieces
+    bumped = replace(piece, expression=formula, derivative=sympy.diff(formula, VARIABLE))
+    wide = scaled_activation(replace(traits, pieces=(bumped,)), 40.0)
+    assert wide is not None
+    t = np.array([299.9, 300.0, 300.2])
+    np.testing.assert_allclose(evaluate(wide.proxy, t, False), 1.0 + np.exp(-((4.0 * (t - 300.0)) ** 2)), rtol=1e-13)
 
 
 def test_nearly_opposite_rows_see_the_panels_of_the_other_side() -> None:
