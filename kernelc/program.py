@@ -202,7 +202,9 @@ class NormProgram:
     E[s(u) s(v)] and E[s'(u) s'(v)].
     `dual_dot` is None where Tdot is refused. `dual` is None where T is the integral of Tdot:
     dT / dtheta = -s1 s2 Tdot sin(theta), T = a_0(s1) a_0(s2) at theta = pi / 2.
-    All are normalized by the square roots of both moments.
+    All are normalized by the square roots of both moments. `origin`: sigma(0) and, where Tdot is not refused,
+    sigma'(0) (the mean of both sides'), for a norm of 0 beside a range that does not reach it; None where it is not
+    served, or needs nothing.
     """
 
     norms: tuple[float, float]
@@ -217,6 +219,7 @@ class NormProgram:
     dual: NormTensor | None
     dual_dot: NormTensor | None
     knots: NormKnots | None = None
+    origin: tuple[float, ...] | None = None
 
     @property
     def tabulated(self) -> bool:

@@ -84,7 +84,8 @@ class NormTables:
     `hermite[k]`: Chebyshev coefficients of a_k(s) / n(s). `aligned`: normalized T at theta = 0, as a layer of a
     tensor; None where there are no tables of T, or with `knots`: `dual` and `dual_dot` are then what is to be added to
     theirs, see `_knotted`. `dual_dot`: normalized Tdot, None (with `slope_moment`) where it
-    is refused. `dual`: normalized T, None where it is the integral of Tdot.
+    is refused. `dual`: normalized T, None where it is the integral of Tdot. `origin`, with `knots`: sigma(0), and
+    sigma'(0) where Tdot is not refused, for s = 0 beside `norms`.
     """
 
     norms: tuple[float, float]
@@ -99,6 +100,7 @@ class NormTables:
     dual: TensorTable | None
     dual_dot: TensorTable | None
     knots: PairPart | None = None
+    origin: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

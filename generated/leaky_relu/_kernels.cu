@@ -593,6 +593,7 @@ INLINE double closed_slope(double q11, double q12, double q22) {
 #define RAY_FLAT 16.0
 #define RAY_EQUAL 1e-7
 #define RAY_NUDGE (1.0 + 4.440892098500626e-16)
+#define APART_UNKNOWN 1e300
 #define RAY_BELOW (1.0 - 2.220446049250313e-16)
 
 /* T is read like Tdot where sigma jumps: it is not differentiable where the rows are parallel. */
@@ -695,14 +696,12 @@ INLINE double slope_of(double one, double other, double theta, double scale) {
 }
 
 /* 1 - tau of nearly parallel rows of nearly one norm: lambda^2 times a smooth function, lambda at a jump. */
-APART double near_gap(double one, double other, double theta) {
-    const double apart = log(one / other);
+APART double near_gap(double middle, double apart, double theta) {
     const double size = theta > fabs(apart) ? theta : fabs(apart);
     if (!(size > 0.0)) {
         return 0.0;
     }
-    const double steps = RAY_REACH * kink_reach(one, other) / size;
-    const double middle = sqrt(one * other);
+    const double steps = RAY_REACH * kink_reach(middle, middle) / size;
     double values[GAP_POINTS];
     for (int k = 0; k < GAP_POINTS; ++k) {
         const double ray = steps * GAP_GRID[k];
@@ -716,12 +715,14 @@ APART double near_gap(double one, double other, double theta) {
     return result > 0.0 ? result : 0.0;
 }
 
-INLINE double gap_of(double one, double other, double theta, double tau) {
+/* `known`: log(one / other) where it is known better than from both, else APART_UNKNOWN. */
+INLINE double gap_of(double one, double other, double theta, double tau, double known) {
     if (SMOOTH || !(one > 0.0) || !(other > 0.0)) {
         return 1.0 - tau;
     }
-    const double apart = fabs(log(one / other)), size = theta > apart ? theta : apart;
-    return size < RAY_NEAR * kink_reach(one, other) ? near_gap(one, other, theta) : 1.0 - tau;
+    const double apart = known < APART_UNKNOWN ? known : log(one / other);
+    const double size = theta > fabs(apart) ? theta : fabs(apart);
+    return size < RAY_NEAR * kink_reach(one, other) ? near_gap(sqrt(one * other), apart, theta) : 1.0 - tau;
 }
 
 #endif
@@ -795,6 +796,10 @@ typedef struct {
 
 typedef struct {
     NUM rho, theta, gap, sign, ratio;
+#if CLOSED
+    /* log(s / s') at the inputs, where it is known better than from both */
+    double apart;
+#endif
 } Pair;
 
 #if ANGULAR
@@ -831,9 +836,26 @@ APART double close_angle(Source left, Source right, int i, int j, double sign) {
 #endif
 
 #if CLOSED
-/* The two rows of a pair before one layer. */
+/* log(s / s') at the inputs where it is small, from <x - y, x + y> = |x|^2 - |y|^2; one scale for both, so that the
+   difference is exact. */
+APART double close_apart(Source left, Source right, int i, int j) {
+    const REAL* x = left.rows + (size_type)i * (size_type)left.d;
+    const REAL* y = right.rows + (size_type)j * (size_type)right.d;
+    const double scale = left.scale[i];
+    double cross = 0.0, square = 0.0;
+    for (int k = 0; k <= left.d; ++k) {
+        const double u = scale * (k < left.d ? (double)x[k] : left.bias);
+        const double v = scale * (k < left.d ? (double)y[k] : right.bias);
+        cross += (u - v) * (u + v);
+        square += v * v;
+    }
+    const double change = cross / square;
+    return fabs(change) < 0.5 ? 0.5 * log1p(change) : APART_UNKNOWN;
+}
+
+/* The two rows of a pair before one layer; `apart`: log(one / other) where it is known better than from both. */
 typedef struct {
-    double one, other, scale;
+    double one, other, scale, apart;
 } Rows;
 
 INLINE NUM read_value(Pair pair, Rows rows) {
@@ -841,7 +863,7 @@ INLINE NUM read_value(Pair pair, Rows rows) {
 }
 
 INLINE NUM read_drop(Pair pair, Rows rows) {
-    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows));
+    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.apart);
 }
 
 #if TANGENT
@@ -884,6 +906,9 @@ INLINE Pair start(NUM rho, NUM theta, NUM gap) {
     pair.theta = theta;
     pair.gap = gap;
     pair.sign = (NUM)1;
+#if CLOSED
+    pair.apart = APART_UNKNOWN;
+#endif
 #if FOLDED && PARITY == 2
     /* an even kappa, an odd kappa_dot: the two signs of kappa_dot(rho) * rho cancel */
     pair.rho = NUM_FABS(rho);
@@ -911,7 +936,15 @@ INLINE Pair close_pair(NUM rho, Source left, Source right, int i, int j) {
     const double half = sin(0.5 * angle);
     const double small = 2.0 * half * half;
     const int far = !FOLDED && sign < 0.0;
-    return start((NUM)(sign * (1.0 - small)), (NUM)(far ? PI - angle : angle), (NUM)(far ? 2.0 - small : small));
+    Pair pair =
+        start((NUM)(sign * (1.0 - small)), (NUM)(far ? PI - angle : angle), (NUM)(far ? 2.0 - small : small));
+#if CLOSED && DEEP
+    /* where sigma jumps, 1 - tau grows like the rows' distance */
+    if (JUMPS) {
+        pair.apart = close_apart(left, right, i, j);
+    }
+#endif
+    return pair;
 }
 #endif
 
@@ -969,6 +1002,7 @@ INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer) 
     rows.one = left.paths[row];
     rows.other = right.paths[column];
     rows.scale = left.paths[row + (size_type)left.n] * right.paths[column + (size_type)right.n];
+    rows.apart = APART_UNKNOWN;
     return rows;
 #else
     return 0;
@@ -978,6 +1012,9 @@ INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer) 
 /* K_L or Theta_L of rows i and j, from the pair that they are at the inputs. */
 INLINE NUM entry(Pair pair, Side left, Side right, int i, int j, int layers, NUM offset) {
     Rows rows = rows_at(left, right, i, j, layers, 0);
+#if CLOSED
+    rows.apart = pair.apart;
+#endif
 #if DEEP
     for (int l = 0; l < layers; ++l) {
         const size_type row = (size_type)(2 * l + 1) * (size_type)left.n + (size_type)i;

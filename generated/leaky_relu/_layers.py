@@ -46,9 +46,9 @@ class Inputs:
     scale: DoubleArray
     bias: float
 
-    def gather(self, chosen: npt.NDArray[np.intp]) -> DoubleArray:
-        """The chosen rows in float64, (k, d), or (k, d + 1) with a bias."""
-        scale = self.scale[chosen, None]
+    def gather(self, chosen: npt.NDArray[np.intp], scale: DoubleArray | None = None) -> DoubleArray:
+        """The chosen rows in float64, (k, d), or (k, d + 1) with a bias; `scale` (k,): in place of their own."""
+        scale = (self.scale[chosen] if scale is None else scale)[:, None]
         rows: DoubleArray = self.rows[chosen] * scale
         return np.concatenate([rows, self.bias * scale], axis=1) if self.bias else rows
 

@@ -34,7 +34,7 @@ from ._norms import NormTables, serves
 from ._pairs import ClosedPairs
 from ._roads import Road
 from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source, wants_central
-from ._tileplan import Layered, MatrixPlan, TilePlan, Weights, bind_layers, pad_rows, weights
+from ._tileplan import Layered, MatrixPlan, NearPairs, TilePlan, Weights, bind_layers, pad_rows, weights
 
 #: Rows of each side whose pairs show where most angles lie (for one polynomial more of them, as long as that takes no
 #: more multiplications than the last number), and by how much that range is widened.
@@ -124,7 +124,7 @@ def choose_source(
         )
         return ClosedSource(ClosedPairs(*closed, tables.breakpoints)), reach
     if norms is not None and serves(norms) and (norms.dual_dot is not None or not network.tangent):
-        reach = Reach(*norms.norms, False, "recompile with --norms LOW,HIGH to widen this")
+        reach = Reach(*norms.norms, norms.origin is not None, "recompile with --norms LOW,HIGH to widen this")
         if norms.knots is not None:
             pairs = ClosedPairs(*knotted_duals(norms), tables.breakpoints)
             return ClosedSource(pairs, NOISE, PAIRS_A_SAMPLE), reach
@@ -200,7 +200,14 @@ def _layered(
         final=roads[-1],
         last=last,
         offset=network.bias**2,
+        near=_near_pairs(source, network, left, right),
     )
+
+
+def _near_pairs(source: Source, network: Network, left: RowState, right: RowState) -> NearPairs | None:
+    if network.depth == 1 or not isinstance(source, ClosedSource) or not source.pairs.jumps:
+        return None
+    return NearPairs(source.pairs, left.layers[0].scales, right.layers[0].scales)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from ._bundles import Bundle, evaluate_bundle
 from ._evaluation import Scratch, ThetaTable
@@ -35,7 +36,8 @@ class Pairs:
     """The state of a tile's pairs between two layers; arrays of one shape, padded beyond the tile's own pairs.
 
     `rho` correlation; `theta` its angle, folded into [0, pi/2] where `sign` (of rho) is kept;
-    `gap` = 1 - rho, or 1 - |rho| where folded; `ratio` = Theta / (s_i s_j).
+    `gap` = 1 - rho, or 1 - |rho| where folded; `ratio` = Theta / (s_i s_j). `close`, before the first layer and where
+    that needs it: places of pairs that are nearly parallel or antiparallel at the inputs.
     """
 
     rho: FloatArray
@@ -43,6 +45,7 @@ class Pairs:
     gap: FloatArray
     sign: FloatArray | None
     ratio: FloatArray
+    close: npt.NDArray[np.intp] | None = None
 
 
 class Road(Protocol):

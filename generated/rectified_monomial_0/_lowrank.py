@@ -360,6 +360,9 @@ def _fit(
     stacked = np.concatenate([tensor.transpose(1, 0, 2).reshape(m, -1) for tensor in tensors], axis=1)
     # as many fixed random combinations of the columns as there are rows span what all of them span
     mixture = np.random.default_rng(0).standard_normal((stacked.shape[1], m))
+    # rows so small that sigma is 0 there have no tau
+    if not bool(np.isfinite(stacked).all()):
+        return None
     vectors, sizes, _ = np.linalg.svd(stacked @ mixture)
     combine = vectors[:, : kept(sizes, dropped * float(sizes[0]))]
     cores = []

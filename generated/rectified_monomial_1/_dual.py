@@ -135,6 +135,8 @@ def _by_norms(
         s = np.sqrt(variances)
         low, high = norms.norms
         outside = (s < low) | (s > high)
+        if norms.origin is not None:
+            outside &= s != 0.0
         if bool(outside.any()):
             worst = float(variances[outside][0])
             raise ValueError(

@@ -15,7 +15,7 @@ import numpy as np
 
 from ._closed import ClosedDual
 from ._inputs import DoubleArray
-from ._norms import NormTables, evaluate_pairs
+from ._norms import NormTables, evaluate_pairs, hermite_rows
 
 #: The size of what the tables leave out: they are cut at coefficients of 1e-12. Call-time fits need not be closer.
 NOISE = 3e-12
@@ -26,7 +26,8 @@ PAIRS_A_SAMPLE = 4
 def knotted_duals(tables: NormTables) -> tuple[ClosedDual, ClosedDual | None]:
     """T and Tdot (None where it is refused) for standard deviations in `tables.norms`; `tables` has knots.
 
-    Error: that of the tables, as the certificate states it, and a few roundings of what the two parts are.
+    A standard deviation of 0 is served too where `tables.origin` is known. Error: that of the tables, as the
+    certificate states it, and a few roundings of what the two parts are.
     """
     return _dual(tables, "dual"), None if tables.dual_dot is None else _dual(tables, "dual_dot")
 
@@ -35,6 +36,7 @@ def _dual(tables: NormTables, which: Literal["dual", "dual_dot"]) -> ClosedDual:
     knots, (low, high) = tables.knots, tables.norms
     assert knots is not None
     powers = knots.dual if which == "dual" else knots.dual_dot
+    at_origin = low == 0.0 or tables.origin is not None
 
     def program(q11: DoubleArray, q12: DoubleArray, q22: DoubleArray) -> DoubleArray:
         one, other = np.sqrt(q11), np.sqrt(q22)
@@ -42,6 +44,21 @@ def _dual(tables: NormTables, which: Literal["dual", "dual_dot"]) -> ClosedDual:
         rho = np.divide(q12, scale, out=np.zeros_like(q12), where=scale > 0.0)
         theta = np.arccos(np.clip(rho, -1.0, 1.0))
         value: DoubleArray = evaluate_pairs(tables, which, one, other, theta) + powers(q11, q12, q22)
+        if tables.origin is not None:
+            zero = np.flatnonzero(scale == 0.0)
+            value[zero] = _mean(tables, which, one[zero]) * _mean(tables, which, other[zero])
         return value
 
-    return ClosedDual(program, (low * low, high * high), zero_at_origin=False, at_origin=low == 0.0)
+    return ClosedDual(program, (low * low, high * high), zero_at_origin=False, at_origin=at_origin)
+
+
+def _mean(tables: NormTables, which: Literal["dual", "dual_dot"], s: DoubleArray) -> DoubleArray:
+    """E[sigma(s Z)], or E[sigma'(s Z)] = a_1(s) / s: with a variable that is 0 they make T and Tdot."""
+    assert tables.origin is not None
+    means = np.full(s.shape, tables.origin[0 if which == "dual" else 1])
+    positive = s > 0.0
+    if which == "dual":
+        means[positive] = hermite_rows(tables, s[positive], 0)[:, 0]
+    else:
+        means[positive] = hermite_rows(tables, s[positive], 1)[:, 1] / s[positive]
+    return means

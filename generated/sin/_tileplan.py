@@ -17,6 +17,7 @@ from ._bulk import SIDE, Bulk
 from ._evaluation import Parity
 from ._inputs import DoubleArray, FloatArray
 from ._layers import Inputs, RowState, common_value
+from ._pairs import ClosedPairs
 from ._roads import Job, Road, TableRoad
 
 
@@ -54,12 +55,25 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class NearPairs:
+    """Where sigma jumps, 1 - tau grows like the distance of the rows: the first layer's needs log(s_i / s_j) exactly.
+
+    `left`, `right` (n,): s of the rows before it.
+    """
+
+    pairs: ClosedPairs
+    left: DoubleArray
+    right: DoubleArray
+
+
+@dataclass(frozen=True, slots=True)
 class TilePlan:
     """All that the tiles of one kernel matrix share.
 
     `angular`: the roads are read at theta, which is then carried with 1 - |rho| from layer to layer.
     `parity` is that of kappa where theta is folded into [0, pi/2] by it, else "none".
     `final`: the last hidden layer; `last`: its w R / sqrt(unit) of both sides; `offset`: b^2.
+    `near`: None where the first layer's road serves its nearly parallel pairs too.
     """
 
     tangent: bool
@@ -73,13 +87,16 @@ class TilePlan:
     final: Road
     last: Weights
     offset: float
+    near: NearPairs | None
 
     @property
     def uniform(self) -> bool:
         """Whether no layer depends on the rows, but through rho."""
         roads = [*(layer.road for layer in self.layers), self.final]
-        return all(isinstance(road, TableRoad) for road in roads) and all(
-            layer.cosines.left is None and layer.half_left is None for layer in self.layers
+        return (
+            self.near is None
+            and all(isinstance(road, TableRoad) for road in roads)
+            and all(layer.cosines.left is None and layer.half_left is None for layer in self.layers)
         )
 
 

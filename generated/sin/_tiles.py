@@ -18,7 +18,7 @@ from ._bulk import SIDE, Box, Bulk, Indices, boxes
 from ._evaluation import Scratch
 from ._inputs import DoubleArray, FloatArray
 from ._roads import Job, Pairs
-from ._tileplan import Layer, MatrixPlan, TilePlan
+from ._tileplan import Layer, MatrixPlan, NearPairs, TilePlan
 
 #: A megabyte a tile. Operations on less than half of that leave threads waiting for the interpreter's lock, and
 #: a power of two of columns would put a tile's columns into the same places of the cache.
@@ -91,6 +91,23 @@ def _angles(
     return result
 
 
+def _log_ratios(
+    plan: TilePlan, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], rounded: DoubleArray
+) -> DoubleArray:
+    """log(s_i / s_j) before the first layer, from <x - y, x + y> = |x|^2 - |y|^2; `rounded` where it is not small."""
+    result = np.empty(rows.shape)
+    step = max(1, _GATHER // plan.left.shape[1])
+    for start in range(0, rows.size, step):
+        part = slice(start, start + step)
+        x = plan.left_inputs.gather(rows[part])
+        # one scale for both, so that the difference is exact
+        y = plan.right_inputs.gather(columns[part], plan.left_inputs.scale[rows[part]])
+        with np.errstate(all="ignore"):
+            change = np.einsum("ij,ij->i", x - y, x + y) / np.einsum("ij,ij->i", y, y)
+            result[part] = np.where(np.abs(change) < 0.5, 0.5 * np.log1p(change), rounded[part])
+    return result
+
+
 def _centred_gaps(plan: TilePlan, job: Job) -> tuple[DoubleArray, float]:
     """1 - rho of a tile in float64 by products about the mean of its rows, and the size down to which it is good.
 
@@ -156,7 +173,9 @@ def _first_pairs(
             gap.reshape(-1)[close] = np.where(far, 2.0 - small, small)
     if not plan.layers:
         return Pairs(rho, theta, gap, None, rho)
-    return _start_ratio(plan, rho, theta, gap, scratch)
+    pairs = _start_ratio(plan, rho, theta, gap, scratch)
+    pairs.close = close if close.size and plan.near is not None else None
+    return pairs
 
 
 def _start_ratio(plan: TilePlan, rho: FloatArray, theta: FloatArray, gap: FloatArray, scratch: Scratch) -> Pairs:
@@ -229,6 +248,9 @@ def _angular_layer(plan: TilePlan, layer: Layer, pairs: Pairs, job: Job, scratch
     """One hidden layer where theta matters: 1 - |rho'| from kappa(1) - kappa(rho), theta' from it."""
     gap, slope = _outputs(plan, pairs, scratch)
     layer.road.read_drop(pairs, job, gap, slope, scratch)
+    if pairs.close is not None and plan.near is not None:
+        _mend_gaps(plan, plan.near, pairs, pairs.close, gap, job)
+        pairs.close = None
     if slope is not None:
         _ratio_step(layer, pairs, slope, job)
     sign, biased = pairs.sign, layer.half_left is not None or layer.half != 0.0
@@ -249,6 +271,16 @@ def _angular_layer(plan: TilePlan, layer: Layer, pairs: Pairs, job: Job, scratch
     if plan.tangent:
         np.add(pairs.ratio, pairs.rho, out=pairs.ratio)
     return pairs
+
+
+def _mend_gaps(plan: TilePlan, near: NearPairs, pairs: Pairs, close: Indices, gap: FloatArray, job: Job) -> None:
+    """gap of the rows that are nearly parallel at the inputs, from their differences."""
+    rows, columns = np.divmod(close, gap.shape[1])
+    first, second = rows + job[0], columns + job[2]
+    one, other = near.left[first], near.right[second]
+    apart = _log_ratios(plan, first, second, np.log(one / other))
+    theta, tau = pairs.theta[rows, columns].astype(np.float64), 1.0 - gap[rows, columns].astype(np.float64)
+    gap[rows, columns] = near.pairs.gaps(one, other, theta, tau, apart)
 
 
 def _signed_gap(layer: Layer, drop: FloatArray, sign: FloatArray, job: Job, scratch: Scratch) -> FloatArray:

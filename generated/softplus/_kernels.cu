@@ -617,6 +617,10 @@ typedef struct {
 
 typedef struct {
     NUM rho, theta, gap, sign, ratio;
+#if CLOSED
+    /* log(s / s') at the inputs, where it is known better than from both */
+    double apart;
+#endif
 } Pair;
 
 #if ANGULAR
@@ -653,9 +657,26 @@ APART double close_angle(Source left, Source right, int i, int j, double sign) {
 #endif
 
 #if CLOSED
-/* The two rows of a pair before one layer. */
+/* log(s / s') at the inputs where it is small, from <x - y, x + y> = |x|^2 - |y|^2; one scale for both, so that the
+   difference is exact. */
+APART double close_apart(Source left, Source right, int i, int j) {
+    const REAL* x = left.rows + (size_type)i * (size_type)left.d;
+    const REAL* y = right.rows + (size_type)j * (size_type)right.d;
+    const double scale = left.scale[i];
+    double cross = 0.0, square = 0.0;
+    for (int k = 0; k <= left.d; ++k) {
+        const double u = scale * (k < left.d ? (double)x[k] : left.bias);
+        const double v = scale * (k < left.d ? (double)y[k] : right.bias);
+        cross += (u - v) * (u + v);
+        square += v * v;
+    }
+    const double change = cross / square;
+    return fabs(change) < 0.5 ? 0.5 * log1p(change) : APART_UNKNOWN;
+}
+
+/* The two rows of a pair before one layer; `apart`: log(one / other) where it is known better than from both. */
 typedef struct {
-    double one, other, scale;
+    double one, other, scale, apart;
 } Rows;
 
 INLINE NUM read_value(Pair pair, Rows rows) {
@@ -663,7 +684,7 @@ INLINE NUM read_value(Pair pair, Rows rows) {
 }
 
 INLINE NUM read_drop(Pair pair, Rows rows) {
-    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows));
+    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.apart);
 }
 
 #if TANGENT
@@ -706,6 +727,9 @@ INLINE Pair start(NUM rho, NUM theta, NUM gap) {
     pair.theta = theta;
     pair.gap = gap;
     pair.sign = (NUM)1;
+#if CLOSED
+    pair.apart = APART_UNKNOWN;
+#endif
 #if FOLDED && PARITY == 2
     /* an even kappa, an odd kappa_dot: the two signs of kappa_dot(rho) * rho cancel */
     pair.rho = NUM_FABS(rho);
@@ -733,7 +757,15 @@ INLINE Pair close_pair(NUM rho, Source left, Source right, int i, int j) {
     const double half = sin(0.5 * angle);
     const double small = 2.0 * half * half;
     const int far = !FOLDED && sign < 0.0;
-    return start((NUM)(sign * (1.0 - small)), (NUM)(far ? PI - angle : angle), (NUM)(far ? 2.0 - small : small));
+    Pair pair =
+        start((NUM)(sign * (1.0 - small)), (NUM)(far ? PI - angle : angle), (NUM)(far ? 2.0 - small : small));
+#if CLOSED && DEEP
+    /* where sigma jumps, 1 - tau grows like the rows' distance */
+    if (JUMPS) {
+        pair.apart = close_apart(left, right, i, j);
+    }
+#endif
+    return pair;
 }
 #endif
 
@@ -791,6 +823,7 @@ INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer) 
     rows.one = left.paths[row];
     rows.other = right.paths[column];
     rows.scale = left.paths[row + (size_type)left.n] * right.paths[column + (size_type)right.n];
+    rows.apart = APART_UNKNOWN;
     return rows;
 #else
     return 0;
@@ -800,6 +833,9 @@ INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer) 
 /* K_L or Theta_L of rows i and j, from the pair that they are at the inputs. */
 INLINE NUM entry(Pair pair, Side left, Side right, int i, int j, int layers, NUM offset) {
     Rows rows = rows_at(left, right, i, j, layers, 0);
+#if CLOSED
+    rows.apart = pair.apart;
+#endif
 #if DEEP
     for (int l = 0; l < layers; ++l) {
         const size_type row = (size_type)(2 * l + 1) * (size_type)left.n + (size_type)i;

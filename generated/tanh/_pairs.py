@@ -29,6 +29,8 @@ from ._inputs import DoubleArray
 _NEAR, _REACH = 0.02, 0.06
 #: Points of a ray for Tdot, of one for the gap.
 _SLOPE_POINTS, _GAP_POINTS = 9, 8
+#: Where the latter begin: a gap like lambda^2 has lost more digits near 0 than one like lambda.
+_LOW, _JUMP_LOW = 0.25, 1.0 / 32.0
 #: A kink off zero moves with log(s/s'); Tdot feels it in the angle from this share of it on.
 _FLAT = 16.0
 #: Pairs in work at a time.
@@ -124,18 +126,29 @@ class ClosedPairs:
             result[part] = self._near_values(which, one[part], other[part], theta[part])
         return result
 
-    def gaps(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray, tau: DoubleArray) -> DoubleArray:
-        """1 - tau of pairs, (k,), with a small relative error; `tau` where that is enough."""
+    def gaps(
+        self,
+        one: DoubleArray,
+        other: DoubleArray,
+        theta: DoubleArray,
+        tau: DoubleArray,
+        apart: DoubleArray | None = None,
+    ) -> DoubleArray:
+        """1 - tau of pairs, (k,), with a small relative error; `tau` where that is enough.
+
+        `apart`: log(one / other), where it is known better than from both.
+        """
         result: DoubleArray = 1.0 - tau
         if self.smooth:
             return result
-        apart = np.abs(np.log(np.where(other > 0.0, one, 1.0) / np.where(other > 0.0, other, 1.0)))
+        if apart is None:
+            apart = np.log(np.where(other > 0.0, one, 1.0) / np.where(other > 0.0, other, 1.0))
         close = np.flatnonzero((one > 0.0) & (other > 0.0))
         reach = _NEAR * self._reach(one[close], other[close])
-        close = close[np.maximum(theta[close], apart[close]) < reach]
+        close = close[np.maximum(theta[close], np.abs(apart[close])) < reach]
         for start in range(0, close.size, _CHUNK):
             part = close[start : start + _CHUNK]
-            result[part] = self._near_gaps(one[part], other[part], theta[part])
+            result[part] = self._near_gaps(np.sqrt(one[part] * other[part]), apart[part], theta[part])
         return result
 
     def _near(
@@ -181,15 +194,14 @@ class ClosedPairs:
         values = self.raw(which, *ends, rays * theta[:, None], sign[:, None])
         return _barycentric(grid, values, 1.0 / steps)
 
-    def _near_gaps(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
+    def _near_gaps(self, middle: DoubleArray, apart: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """1 - tau of nearly parallel rows of nearly one norm: lambda^2 times a smooth function, lambda at a jump."""
-        apart = np.log(one / other)
         size = np.maximum(theta, np.abs(apart))
-        steps = _REACH * self._reach(one, other) / np.where(size > 0.0, size, 1.0)
-        grid = _open_grid(_GAP_POINTS)
+        steps = _REACH * self._reach(middle, middle) / np.where(size > 0.0, size, 1.0)
+        grid = _open_grid(_GAP_POINTS, self.jumps)
         rays = steps[:, None] * grid
-        middle, spread = np.sqrt(one * other)[:, None], np.exp(0.5 * apart[:, None] * rays)
-        left, right = middle * spread, middle / spread
+        spread = np.exp(0.5 * apart[:, None] * rays)
+        left, right = middle[:, None] * spread, middle[:, None] / spread
         drops = 1.0 - _relative(
             self.raw(self.dual, left, right, rays * theta[:, None]), self.sizes(left) * self.sizes(right)
         )
@@ -210,9 +222,10 @@ def _lobatto(count: int) -> DoubleArray:
     return points
 
 
-def _open_grid(count: int) -> DoubleArray:
-    """Chebyshev points on [1/4, 1]: extrapolated to 0, but not by more than their range allows."""
-    points: DoubleArray = 0.625 + 0.375 * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+def _open_grid(count: int, jumps: bool) -> DoubleArray:
+    """Chebyshev points on [1/4, 1], at a jump on [1/32, 1]: extrapolated to 0, by no more than roundings allow."""
+    low = _JUMP_LOW if jumps else _LOW
+    points: DoubleArray = 0.5 * (1.0 + low) + 0.5 * (1.0 - low) * np.cos(np.pi * (np.arange(count) + 0.5) / count)
     return points
 
 

@@ -16,7 +16,8 @@ _ONE_NORM = "moments and Hermite coefficients against balls at the compiled vari
 def norm_statement(fit: NormFit) -> dict[str, Any]:
     """The section `norms`.
 
-    `served` is null where there are no tables of T, for `reason`. `error_estimate`: of T and Tdot, relative to the
+    `served` is null where there are no tables of T, for `reason`; `zero_served`: whether rows that are 0 are served,
+    in that range or beside it. `error_estimate`: of T and Tdot, relative to the
     square root of the product of their values at both inputs. `truncation_at`: E[sigma(s Z)^2] without the kept
     terms a_k(s)^2, relative to it, so that the series' error at norms s1, s2 is at most the root of the product.
     """
@@ -27,6 +28,7 @@ def norm_statement(fit: NormFit) -> dict[str, Any]:
     return {
         "declared": list(fit.declared),
         "served": list(program.norms) if tabulated else None,
+        "zero_served": tabulated and (program.norms[0] == 0.0 or program.origin is not None),
         "reason": fit.reason,
         "hermite_served": list(program.norms),
         "hermite_degree": len(program.hermite) - 1,

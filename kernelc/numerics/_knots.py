@@ -7,10 +7,10 @@ S' = (1 + b S)^-1 S and knots H, K = (1 + b S)^-1 (h, k), and a factor. Its mome
 
     p M_pq = -H M_(p-1)q + q11' M_(p-2)q + r' M_(p-1)(q-1),
 
-from M_00 = P(U > H, V > K) and, where an index would be -1, the density at the knot times the moment of the other
-variable given that one. Variances q' are at most 1 / b, so that nothing grows and little cancels at any norm. Errors
-are observed against mpmath (tests), not proved: about 1e-15 of the root of both moments. Copied verbatim into
-generated packages.
+from M_00 = P(U > H, V > K) (its angle over 2 pi where both knots are at 0) and, where an index would be -1, the density
+at the knot times the moment of the other variable given that one. Variances q' are at most 1 / b, so that nothing grows
+and little cancels at any norm. Errors are observed against mpmath (tests), not proved: about 1e-15 of the root of both
+moments. Copied verbatim into generated packages.
 """
 
 from __future__ import annotations
@@ -108,7 +108,11 @@ def _moments(
     edge_k = -0.5 * (np.log(size) + (k * k + damping * over_h * over_h / wide_k) / q22)
     corner = edge_h - 0.5 * reach_k * reach_k
     one, other = np.sqrt(small_h), np.sqrt(small_k)
-    start = scaled_quadrant(-first / one, -second / other, reach_k, reach_h, tilt, edge_h, edge_k, corner)
+    if h == 0.0 and k == 0.0:
+        # the quadrant's corner is the origin: of the covariance only the angle is left
+        start = np.exp(tilt) * (0.25 + np.arctan2(small_r, np.sqrt(determinant / size)) / (2.0 * np.pi))
+    else:
+        start = scaled_quadrant(-first / one, -second / other, reach_k, reach_h, tilt, edge_h, edge_k, corner)
     at_h = _conditional(
         columns, over_k / wide_h, np.sqrt(determinant / wide_h), reach_k, np.exp(edge_h) / (one * _ROOT_TWO_PI)
     )

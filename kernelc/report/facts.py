@@ -65,6 +65,12 @@ def norms_served(norms: Mapping[str, Any]) -> tuple[float, float] | None:
     return None
 
 
+def zero_beside(norms: Mapping[str, Any]) -> bool:
+    """Whether rows that are 0 are served beside that range."""
+    served = norms_served(norms)
+    return served is not None and served[0] > 0.0 and norms.get("zero_served") is True
+
+
 def norms_text(variance: str, subject: str, norms: Mapping[str, Any]) -> str:
     """Which inputs are served where sigma is not homogeneous."""
     served = norms_served(norms)
@@ -73,7 +79,9 @@ def norms_text(variance: str, subject: str, norms: Mapping[str, Any]) -> str:
         return f"{one}; no tables for others: {plain_text(reason)}" if reason else one
     low, high = served
     error = value_text(norms.get("error_estimate"))
-    return f"from {value_text(low)} to {value_text(high)}, by tables with an estimated error of {error} of the diagonal"
+    zero = ", and 0" if zero_beside(norms) else ""
+    reach = f"from {value_text(low)} to {value_text(high)}{zero}"
+    return f"{reach}, by tables with an estimated error of {error} of the diagonal"
 
 
 def closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -104,6 +104,20 @@ ACTIVATIONS = {
         lambda t: mpmath.sech(t) ** 2 * min(max(t + 1, 0), 2) + mpmath.tanh(t) * (-1 < t < 1),
         (-1.0, 1.0),
     ),
+    "cusped_tanh": Activation(
+        "tanh(t)*Min(Max(t + 1, 0), 2) + exp(-Abs(t))",
+        lambda t: np.tanh(t) * np.clip(t + 1, 0, 2) + np.exp(-np.abs(t)),
+        lambda t: (
+            _sech2(t) * np.clip(t + 1, 0, 2) + np.tanh(t) * ((t > -1) & (t < 1)) - np.sign(t) * np.exp(-np.abs(t))
+        ),
+        lambda t: mpmath.tanh(t) * min(max(t + 1, 0), 2) + mpmath.exp(-abs(t)),
+        lambda t: (
+            mpmath.sech(t) ** 2 * min(max(t + 1, 0), 2)
+            + mpmath.tanh(t) * (-1 < t < 1)
+            - mpmath.sign(t) * mpmath.exp(-abs(t))
+        ),
+        (-1.0, 1.0),
+    ),
 }
 #: depth -> w_std, b_std
 SETTINGS = {1: ((1.0, 0.0), (0.9, 0.3)), 2: ((1.1, 0.0),), 3: ((1.1, 0.3),), 10: ((1.15, 0.1),)}
@@ -198,7 +212,7 @@ def _next(activation: Activation, pair: Pair, w: Any, b: Any, own: bool) -> tupl
         value, slope, gap = r1 * r2, moment(g, pair.s1, kinks), _FLOAT(0)
     elif pair.s1 == 0 or pair.s2 == 0:
         value, slope = (mean(h, pair.s1, kinks) * mean(h, pair.s2, kinks) for h in (f, g))
-        gap = _FLOAT(1)
+        gap = 1 - value / (r1 * r2) if r1 > 0 and r2 > 0 else _FLOAT(1)
     else:
         far = pair.theta > 1.6
         sign = -1 if far else 1

@@ -158,14 +158,27 @@ def test_rows_of_one_norm(network_of: Load, name: str, settings: dict[str, Any])
     assert (np.abs(result - mixed) <= 2e-13 * np.multiply.outer(scale, scale)).all()
 
 
-@pytest.mark.parametrize("distance", [1e-2, 1e-6])
-def test_near_duplicates_through_jumps(network_of: Load, distance: float) -> None:
-    """Each layer's rounding, 1e-16, is multiplied by the slope of the next near rho = 1, where a jump's is infinite."""
-    x = unit_rows(2, 6, 3)
-    x[1] = x[0] + distance * x[1]
+@pytest.mark.parametrize("distance", [1e-2, 1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_near_duplicates_through_jumps(network_of: Load, distance: float, sign: float) -> None:
+    """Each layer's rounding, 1e-16, is multiplied by the slope of the next near rho = 1, where a jump's is infinite.
+
+    Rows 1e-12 apart are 1e-3 apart after three layers: log(s / s') must be that of their difference.
+    """
+    x = unit_rows(2, 6, 3) * 1.99
+    x[1] = sign * (x[0] + distance * x[1])
     result = network_of("hard_shrink").nngp(x, depth=3, w_std=1.2, b_std=0.3)
     truth = hard_shrink_nngp(x, depth=3, w_std=1.2, b_std=0.3)
     assert (np.abs(result - truth) <= GOAL["float64"] * truth[0, 0]).all()
+
+
+def test_rows_that_die_out(network_of: Load) -> None:
+    """Their variance reaches 0, that of others grows; a fit over all norms found no numbers."""
+    x = unit_rows(300, 6, 3) * np.linspace(0.5, 1.5, 300)[:, None]
+    matrix = network_of("hard_shrink").nngp(x, depth=12, w_std=1.2)
+    assert np.isfinite(matrix).all()
+    assert (matrix[:50] == 0.0).all()
+    assert matrix[-1, -1] > 1.0
 
 
 def test_norms_beyond_the_closed_form_are_refused(network_of: Load) -> None:

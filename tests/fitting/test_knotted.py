@@ -1,4 +1,4 @@
-"""Tables for a range of norms where sigma has kinks off zero and no closed form: tanh(t) times t + 1 cut at 0 and 2."""
+"""Tables for a range of norms where sigma has kinks off zero (and at 0) and no closed form."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from kernelc.fitting import fit_norms
 from kernelc.fitting.norms.activation import evaluate, scaled_activation
 from kernelc.fitting.norms.knots import knots_of, refined
 from kernelc.fitting.norms.knotted import KnottedSampler
+from kernelc.fitting.norms.origin import origin_of
 from kernelc.parse import parse_activation
-from tests.backends.measure_norms import ACTIVATIONS, truth
+from tests.backends.measure_norms import ACTIVATIONS, mean, truth
 
-_ACTIVATION = ACTIVATIONS["clipped_tanh"]
+_ACTIVATION = ACTIVATIONS["cusped_tanh"]
 _LOW, _HIGH = 0.8, 1.25
 
 
@@ -31,6 +32,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     folder: Path = tmp_path_factory.mktemp("knotted")
     compiled = kernelc.compile(_ACTIVATION.formula, name="knotted_in_tests", norms=(_LOW, _HIGH))
     assert compiled.certificate["norms"]["served"] == [_LOW / 1.25, _HIGH * 1.25]
+    assert compiled.certificate["norms"]["zero_served"] is True
     assert compiled.certificate["norms"]["error_estimate"] <= 1e-10
     compiled.write(folder)
     sys.path.insert(0, str(folder))
@@ -65,6 +67,49 @@ def test_duplicates(package: ModuleType) -> None:
         matrix = package.ntk(x, depth=depth, w_std=1.0, b_std=0.1)
         np.testing.assert_allclose(matrix[:, 0], matrix[:, 1], rtol=1e-15)
         np.testing.assert_allclose(matrix[:, 2], matrix[:, 3], rtol=1e-15)
+
+
+def test_zero_rows(package: ModuleType) -> None:
+    """The tables do not reach the norm 0: there T = sigma(0) E[sigma(s Z)]."""
+    x = np.concatenate([_rows(), np.zeros((2, 3))])
+    for depth in (1, 2):
+        exact = truth(_ACTIVATION, x, depth, 0.9, 0.0)
+        filler = np.random.default_rng(1).standard_normal((520, 3))
+        filler *= (np.linspace(0.9, 1.2, 520) / np.linalg.norm(filler, axis=1))[:, None]
+        for rows in (x, np.concatenate([x, filler])):
+            for kernel, true in zip((package.nngp, package.ntk), exact, strict=True):
+                found = kernel(rows, depth=depth, w_std=0.9)[: len(x), : len(x)]
+                scale = np.sqrt(np.multiply.outer(np.diag(true), np.diag(true)))
+                assert float(np.max(np.abs(found - true) / scale)) <= 1e-10
+                np.testing.assert_allclose(found[-2], found[-1], rtol=1e-14)
+
+
+def test_dual_at_variance_zero(package: ModuleType) -> None:
+    q = np.array([0.0, 1.0])
+    means = np.array([1.0, mean(_ACTIVATION.value, 1.0, _ACTIVATION.kinks)])
+    slopes = np.array([1.0, mean(_ACTIVATION.slope, 1.0, _ACTIVATION.kinks)])
+    np.testing.assert_allclose(package.dual(0.0, 0.0, q), means[0] * means, rtol=1e-10)
+    np.testing.assert_allclose(package.dual_dot(q, 0.0, 0.0), slopes[0] * slopes, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("tanh(t)*Min(Max(t+1,0),2)", (0.0, 1.0)),
+        ("log(1+exp(t)) - log(2) + Max(t-1,0)", (0.0, 0.5)),
+        ("Max(t,0) + Max(t-1,0) + exp(-t)", (1.0, -0.5)),
+        ("Max(exp(t), 3) if t > 1 else 1/3", (1 / 3, None)),
+    ],
+)
+def test_values_at_zero(text: str, origin: tuple[float | None, ...]) -> None:
+    """A value of 0 is exactly 0: rows that are 0 stay so."""
+    found = origin_of(analyse(parse_activation(text, name="f"), Fraction(1)))
+    assert found == tuple(value for value in origin if value is not None)
+
+
+@pytest.mark.parametrize("text", ["Max(t-1,0) if t > 0 else 1", "sqrt(Abs(t)) + Max(t-1,0)", "Max(sin(t)/t, t-1)"])
+def test_what_is_not_known_at_zero(text: str) -> None:
+    assert origin_of(analyse(parse_activation(text, name="f"), Fraction(1))) is None
 
 
 def test_dual_at_other_variances(package: ModuleType) -> None:

@@ -13,6 +13,8 @@ from kernelc.numerics._knots import Knots
 from tests.backends.measure_norms import expectations
 
 _KNOTS = Knots(0.3, (1.4, -0.7), ((0.0, 0.8, 0.4, 0.1, 1.2), (0.0, -0.5, 0.2, 0.1, 0.3)))
+#: The corner of the quadrant of two knots at 0 is the origin, where distances to the sides say nothing of its angle.
+_AT_ZERO = Knots(0.3, (-1.0, 0.0), ((0.0, 1.0, 0.5), (0.0, -2.0, 0.4, -3.8)))
 _STEP = Knots(0.3, (1.4,), ((0.5, -0.5, 0.2),))
 
 
@@ -48,10 +50,11 @@ def _exact(knots: Knots, q: tuple[float, float, float], *, slope: bool) -> float
 
 @pytest.mark.parametrize("q", [(1.0, 0.3, 2.0), (4.0, -3.0, 5.0), (900.0, 300.0, 400.0)])
 @pytest.mark.parametrize("slope", [False, True])
-def test_pair_integrals(q: tuple[float, float, float], slope: bool) -> None:
-    evaluate = _KNOTS.dual_dot if slope else _KNOTS.dual
+@pytest.mark.parametrize("knots", [_KNOTS, _AT_ZERO], ids=["off_zero", "at_zero"])
+def test_pair_integrals(knots: Knots, q: tuple[float, float, float], slope: bool) -> None:
+    evaluate = knots.dual_dot if slope else knots.dual
     size = np.sqrt(float(_at(evaluate, q[0], q[0], q[0])) * float(_at(evaluate, q[2], q[2], q[2])))
-    assert abs(float(_at(evaluate, *q)) - _exact(_KNOTS, q, slope=slope)) <= 2e-14 * size
+    assert abs(float(_at(evaluate, *q)) - _exact(knots, q, slope=slope)) <= 2e-14 * size
 
 
 def test_a_jump() -> None:
@@ -68,13 +71,14 @@ def test_the_slope_is_the_derivative_in_the_covariance() -> None:
     np.testing.assert_allclose(_at(_KNOTS.dual_dot, first, cross, second), secant, atol=1e-10)
 
 
-def test_equal_and_opposite_inputs_are_limits() -> None:
+@pytest.mark.parametrize("knots", [_KNOTS, _AT_ZERO], ids=["off_zero", "at_zero"])
+def test_equal_and_opposite_inputs_are_limits(knots: Knots) -> None:
     q = np.array([1e-4, 0.5, 2.0, 100.0])
     for sign in (1.0, -1.0):
-        there = _KNOTS.dual(q, sign * q, q)
-        near = _KNOTS.dual(q, sign * q * (1.0 - 1e-9), q)
+        there = knots.dual(q, sign * q, q)
+        near = knots.dual(q, sign * q * (1.0 - 1e-9), q)
         np.testing.assert_allclose(there, near, rtol=1e-6, atol=1e-14)
-        assert np.isfinite(_KNOTS.dual_dot(q, sign * q, q)).all()
+        assert np.isfinite(knots.dual_dot(q, sign * q, q)).all()
 
 
 def test_zero_variances_give_zero() -> None:

@@ -61,7 +61,7 @@ def render(form: ClosedFormProgram | None, normal: str) -> str:
         parts.append(_ARITHMETIC)
         if used_operations(form) & _NORMAL:
             parts += [normal_tables(), normal]
-        parts.append(_rays())
+        parts.append(_rays(jumps=form.dual_dot is None))
         parts += [_dual(f"closed_{name.lower()}", dual) for name, dual in duals.items() if dual is not None]
     return "\n".join(parts)
 
@@ -71,12 +71,13 @@ def normal_tables() -> str:
     return "\n".join(_constants(name, getattr(_normal_tables, name)) for name in _TABLES)
 
 
-def _rays() -> str:
+def _rays(*, jumps: bool) -> str:
     """The points of the rays of `_pairs.py` and their barycentric weights, correctly rounded."""
+    low = mpmath.mpf(1) / (32 if jumps else 4)
     with mpmath.workdps(30):
         eighth = mpmath.pi / 16
         lobatto = [mpmath.sin(eighth * k) ** 2 for k in range(9)]
-        inner = [(5 + 3 * mpmath.cos(eighth * (2 * k + 1))) / 8 for k in range(8)]
+        inner = [(1 + low + (1 - low) * mpmath.cos(eighth * (2 * k + 1))) / 2 for k in range(8)]
         found = []
         for name, grid in (("SLOPE", lobatto), ("GAP", inner)):
             weights = [1 / mpmath.fprod(x - y for y in grid if y != x) for x in grid]

@@ -36,6 +36,8 @@ def render(program: NormProgram) -> str:
     fields += [(name, "None" if tensor is None else name.upper()) for name, tensor in tensors.items()]
     if program.knots is not None:
         fields.append(("knots", "KNOTS"))
+    if program.origin is not None:
+        fields.append(("origin", _row(program.origin, 4)))
     parts.append("NORMS = NormTables(\n" + "".join(f"    {key}={value},\n" for key, value in fields) + ")\n")
     return "".join(parts)
 
@@ -43,6 +45,7 @@ def render(program: NormProgram) -> str:
 def numbers(program: NormProgram) -> Iterator[float]:
     """Every number that is printed."""
     yield from (*program.norms, program.shift, program.stretch, program.offset, program.grade)
+    yield from program.origin or ()
     for moment in (program.moment, program.slope_moment):
         yield from () if moment is None else moment.coefficients
     for column in (*program.hermite, *(program.aligned or ())):

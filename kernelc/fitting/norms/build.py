@@ -19,6 +19,7 @@ from kernelc.fitting.norms.activation import ScaledActivation, profile, scaled_a
 from kernelc.fitting.norms.check import compared, largest_difference
 from kernelc.fitting.norms.grid import AngleMap, NormMap, along_first, angle_map, norm_map, norm_transform
 from kernelc.fitting.norms.knotted import knotted_tensors
+from kernelc.fitting.norms.origin import origin_of
 from kernelc.fitting.norms.samples import PairSampler
 from kernelc.fitting.norms.tensor import (
     DROPPED,
@@ -111,7 +112,11 @@ def fit_norms(
         found = knotted_tensors(traits, activation, scales.map, scales.angles)
     if isinstance(found, str):
         return _finished(traits, activation, expansion, variance, norms, program, 0.0, found)
-    whole = replace(program, aligned=found.aligned, dual=found.dual, dual_dot=found.dual_dot, knots=found.knots)
+    # without knots tables reach 0, or vary too fast with the angle
+    origin = origin_of(traits) if found.knots is not None and program.norms[0] > 0.0 else None
+    whole = replace(
+        program, aligned=found.aligned, dual=found.dual, dual_dot=found.dual_dot, knots=found.knots, origin=origin
+    )
     report("comparing the tables with other roads")
     finished = _finished(traits, activation, expansion, variance, norms, whole, found.error, None)
     if finished.program is None and whole.knots is not None:

@@ -21,6 +21,7 @@ from kernelc.program import NormMoment, NormProgram, NormTensor
 
 Array = NDArray[np.float64]
 _INTEGRAL_POINTS = 120
+_NUDGE = 1.0 + 2.0**-51
 #: Places in the declared range (0: low, 1: high, in its logarithm) and angles at which the tables are compared:
 #: ends, equal norms, near and nearly opposite pairs, and the middle.
 _CHECKS = (
@@ -80,7 +81,11 @@ def _value(program: NormProgram, s: Array, x: Array, theta: float) -> list[float
     if program.knots is None:
         return values
     powers = Knots(program.knots.damping, program.knots.points, program.knots.weights)
-    covariance = np.array([[s[0] * s[0]], [s[0] * s[1] * cosine_sine(theta)[0]], [s[1] * s[1]]])
+    cross = s[0] * s[1] * cosine_sine(theta)[0]
+    if theta == 0.0 and s[0] != s[1]:
+        # beyond the boundary, as emitted code asks, where the determinant is 0: its rounding would be an angle of 1e-8
+        cross *= _NUDGE
+    covariance = np.array([[s[0] * s[0]], [cross], [s[1] * s[1]]])
     parts = (powers.dual, powers.dual_dot)
     return [value + float(part(*covariance)[0]) for value, part in zip(values, parts, strict=False)]
 

@@ -27,6 +27,7 @@ from kernelc.report.facts import (
     observed_curve,
     part_of,
     versions_text,
+    zero_beside,
 )
 from kernelc.report.numbers import bound_text, observed_text, plain_text
 from kernelc.report.page.charts import NAMES, Chart, charts
@@ -124,10 +125,11 @@ def _norms_text(certificate: Mapping[str, Any]) -> str:
         return f"Rows of any norm are served: {subject} is homogeneous of degree {plain_text(degree)}."
     norms = certificate.get("norms")
     served = norms_served(norms) if isinstance(norms, Mapping) else None
-    if served is not None:
+    if isinstance(norms, Mapping) and served is not None:
+        zero = ", and rows that are 0," if zero_beside(norms) else ""
         return (
-            f"The bounds hold for rows of squared norm {variance}. Rows with norms from {served[0]:g} to {served[1]:g} "
-            "are served by tables whose error is an estimate; others are refused, and told what would do."
+            f"The bounds hold for rows of squared norm {variance}. Rows with norms from {served[0]:g} to {served[1]:g}"
+            f"{zero} are served by tables whose error is an estimate; others are refused, and told what would do."
         )
     if certificate.get("closed_form"):
         return (

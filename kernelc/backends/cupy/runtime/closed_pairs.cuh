@@ -7,6 +7,7 @@
 #define RAY_FLAT 16.0
 #define RAY_EQUAL 1e-7
 #define RAY_NUDGE (1.0 + 4.440892098500626e-16)
+#define APART_UNKNOWN 1e300
 #define RAY_BELOW (1.0 - 2.220446049250313e-16)
 
 /* T is read like Tdot where sigma jumps: it is not differentiable where the rows are parallel. */
@@ -109,14 +110,12 @@ INLINE double slope_of(double one, double other, double theta, double scale) {
 }
 
 /* 1 - tau of nearly parallel rows of nearly one norm: lambda^2 times a smooth function, lambda at a jump. */
-APART double near_gap(double one, double other, double theta) {
-    const double apart = log(one / other);
+APART double near_gap(double middle, double apart, double theta) {
     const double size = theta > fabs(apart) ? theta : fabs(apart);
     if (!(size > 0.0)) {
         return 0.0;
     }
-    const double steps = RAY_REACH * kink_reach(one, other) / size;
-    const double middle = sqrt(one * other);
+    const double steps = RAY_REACH * kink_reach(middle, middle) / size;
     double values[GAP_POINTS];
     for (int k = 0; k < GAP_POINTS; ++k) {
         const double ray = steps * GAP_GRID[k];
@@ -130,10 +129,12 @@ APART double near_gap(double one, double other, double theta) {
     return result > 0.0 ? result : 0.0;
 }
 
-INLINE double gap_of(double one, double other, double theta, double tau) {
+/* `known`: log(one / other) where it is known better than from both, else APART_UNKNOWN. */
+INLINE double gap_of(double one, double other, double theta, double tau, double known) {
     if (SMOOTH || !(one > 0.0) || !(other > 0.0)) {
         return 1.0 - tau;
     }
-    const double apart = fabs(log(one / other)), size = theta > apart ? theta : apart;
-    return size < RAY_NEAR * kink_reach(one, other) ? near_gap(one, other, theta) : 1.0 - tau;
+    const double apart = known < APART_UNKNOWN ? known : log(one / other);
+    const double size = theta > fabs(apart) ? theta : fabs(apart);
+    return size < RAY_NEAR * kink_reach(one, other) ? near_gap(sqrt(one * other), apart, theta) : 1.0 - tau;
 }
