@@ -913,25 +913,25 @@ __constant__ double SLOPE_WEIGHTS[9] = {
 #define GAP_POINTS 8
 
 __constant__ double GAP_GRID[8] = {
-    0.9927944801512114,
-    0.9368011046134544,
-    0.8333388373823508,
-    0.6981588707560481,
-    0.5518411292439519,
-    0.4166611626176492,
-    0.31319889538654555,
-    0.2572055198487886,
+    0.9909931001890143,
+    0.921001380766818,
+    0.7916735467279385,
+    0.6226985884450601,
+    0.43980141155493985,
+    0.27082645327206145,
+    0.1414986192331819,
+    0.07150689981098572,
 };
 
 __constant__ double GAP_WEIGHTS[8] = {
-    2993.2075646768535,
-    -8523.93397580265,
-    12756.9687087664,
-    -15047.87059802978,
-    15047.87059802978,
-    -12756.9687087664,
-    8523.93397580265,
-    -2993.2075646768535,
+    627.7211230677193,
+    -1787.598518522248,
+    2675.3302441526876,
+    -3155.767192039935,
+    3155.767192039935,
+    -2675.3302441526876,
+    1787.598518522248,
+    -627.7211230677193,
 };
 
 APART double closed_dual_program(double q11, double q12, double q22) {
@@ -1361,6 +1361,8 @@ INLINE double closed_slope(double q11, double q12, double q22) {
 #define RAY_FLAT 16.0
 #define RAY_EQUAL 1e-7
 #define RAY_NUDGE (1.0 + 4.440892098500626e-16)
+#define RAY_TINY 1e-2
+#define RAY_AGREED 4e-15
 #define APART_UNKNOWN 1e300
 #define RAY_BELOW (1.0 - 2.220446049250313e-16)
 
@@ -1483,12 +1485,50 @@ APART double near_gap(double middle, double apart, double theta) {
     return result > 0.0 ? result : 0.0;
 }
 
+/* 1 - tau of rows so small that sigma is nearly sigma(0): lambda^2 times a smooth function of (lambda s, lambda s').
+   Nearly equal rows are taken farther apart, where roundings are smaller: it goes like the square of their distance. */
+APART double tiny_gap(double one, double other, double theta, double apart) {
+    const double top = one > other ? one : other;
+    const double size = theta > fabs(apart) ? theta : fabs(apart);
+    double share = 1.0;
+    if (one > 0.0 && other > 0.0 && size < RAY_NEAR) {
+        const double factor = RAY_NEAR / size;
+        const double middle = sqrt(one * other), spread = exp(0.5 * apart * factor);
+        const double near = sinh(0.5 * apart), turn = sin(0.5 * theta);
+        const double far = sinh(0.5 * apart * factor), wide = sin(0.5 * theta * factor);
+        share = (near * near + turn * turn) / (far * far + wide * wide);
+        one = middle * spread;
+        other = middle / spread;
+        theta *= factor;
+    }
+    const double steps = RAY_REACH * KINKS_APART / top;
+    double values[GAP_POINTS];
+    for (int k = 0; k < GAP_POINTS; ++k) {
+        const double ray = steps * GAP_GRID[k];
+        const double left = one * ray, right = other * ray, scale = row_size(left) * row_size(right);
+        const double tau = scale > 0.0 ? raw_value(0, left, right, theta, 1.0) / scale : 0.0;
+        values[k] = (1.0 - tau) / (ray * ray);
+    }
+    return share * barycentric(GAP_GRID, GAP_WEIGHTS, values, GAP_POINTS, 1.0 / steps);
+}
+
 /* `known`: log(one / other) where it is known better than from both, else APART_UNKNOWN. */
 INLINE double gap_of(double one, double other, double theta, double tau, double known) {
-    if (SMOOTH || !(one > 0.0) || !(other > 0.0)) {
+    if (SMOOTH) {
         return 1.0 - tau;
     }
-    const double apart = known < APART_UNKNOWN ? known : log(one / other);
+    const int positive = one > 0.0 && other > 0.0;
+    const double top = one > other ? one : other;
+    const double apart = known < APART_UNKNOWN ? known : positive ? log(one / other) : 1.0;
+    if (top > 0.0 && top < RAY_TINY * KINKS_APART && 1.0 - tau < RAY_TINY && (theta != 0.0 || apart != 0.0)) {
+        const double gap = tiny_gap(one, other, theta, apart);
+        if (fabs(gap - (1.0 - tau)) <= RAY_AGREED) {
+            return gap > 0.0 ? gap : 0.0;
+        }
+    }
+    if (!positive) {
+        return 1.0 - tau;
+    }
     const double size = theta > fabs(apart) ? theta : fabs(apart);
     return size < RAY_NEAR * kink_reach(one, other) ? near_gap(sqrt(one * other), apart, theta) : 1.0 - tau;
 }

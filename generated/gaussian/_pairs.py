@@ -30,7 +30,9 @@ _NEAR, _REACH = 0.02, 0.06
 #: Points of a ray for Tdot, of one for the gap.
 _SLOPE_POINTS, _GAP_POINTS = 9, 8
 #: Where the latter begin: a gap like lambda^2 has lost more digits near 0 than one like lambda.
-_LOW, _JUMP_LOW = 0.25, 1.0 / 32.0
+_LOW, _JUMP_LOW = 1.0 / 16.0, 1.0 / 32.0
+#: Norms, in distances of kinks, and gaps below which rows are taken along a ray to 0; what a rounding is there.
+_TINY, _AGREED = 1e-2, 4e-15
 #: A kink off zero moves with log(s/s'); Tdot feels it in the angle from this share of it on.
 _FLAT = 16.0
 #: Pairs in work at a time.
@@ -67,11 +69,15 @@ class ClosedPairs:
         """Whether sigma jumps, so that T is not differentiable where the rows are parallel."""
         return self.dual_dot is None and not self.smooth
 
-    def _reach(self, one: DoubleArray, other: DoubleArray) -> DoubleArray:
-        """How far kinks lie from one another and from 0, in standard deviations, at most 1."""
+    @property
+    def _apart(self) -> float:
+        """How far kinks lie from one another and from 0."""
         points = sorted({0.0, *self.breakpoints})
-        apart = min((b - a for a, b in itertools.pairwise(points)), default=1.0)
-        reach: DoubleArray = np.minimum(1.0, apart / np.sqrt(one * other))
+        return min((b - a for a, b in itertools.pairwise(points)), default=1.0)
+
+    def _reach(self, one: DoubleArray, other: DoubleArray) -> DoubleArray:
+        """The same in standard deviations, at most 1."""
+        reach: DoubleArray = np.minimum(1.0, self._apart / np.sqrt(one * other))
         return reach
 
     def sizes(self, s: DoubleArray) -> DoubleArray:
@@ -142,14 +148,44 @@ class ClosedPairs:
         if self.smooth:
             return result
         if apart is None:
-            apart = np.log(np.where(other > 0.0, one, 1.0) / np.where(other > 0.0, other, 1.0))
-        close = np.flatnonzero((one > 0.0) & (other > 0.0))
+            positive = (one > 0.0) & (other > 0.0)
+            apart = np.log(np.divide(one, other, out=np.full_like(one, np.e), where=positive))
+        done = self._tiny_gaps(one, other, theta, apart, result)
+        close = np.flatnonzero((one > 0.0) & (other > 0.0) & ~done)
         reach = _NEAR * self._reach(one[close], other[close])
         close = close[np.maximum(theta[close], np.abs(apart[close])) < reach]
         for start in range(0, close.size, _CHUNK):
             part = close[start : start + _CHUNK]
             result[part] = self._near_gaps(np.sqrt(one[part] * other[part]), apart[part], theta[part])
         return result
+
+    def _tiny_gaps(
+        self, one: DoubleArray, other: DoubleArray, theta: DoubleArray, apart: DoubleArray, result: DoubleArray
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Mend `result` = 1 - tau of rows so small that sigma is nearly sigma(0), and say which have been.
+
+        Along the ray lambda -> (lambda s, lambda s', theta) it is lambda^2 times a smooth function. It goes like the
+        square of the rows' distance: nearly equal ones are taken farther apart, where roundings are smaller.
+        """
+        done = np.zeros(theta.shape, dtype=np.bool_)
+        top = np.maximum(one, other)
+        tiny = (top > 0.0) & (top < _TINY * self._apart) & (result < _TINY) & ((theta != 0.0) | (apart != 0.0))
+        rows = np.flatnonzero(tiny)
+        grid = _open_grid(_GAP_POINTS, self.jumps)
+        for start in range(0, rows.size, _CHUNK):
+            part = rows[start : start + _CHUNK]
+            ends, angle, share = _farther(one[part], other[part], theta[part], apart[part])
+            steps = _REACH * self._apart / top[part]
+            rays = steps[:, None] * grid
+            left, right = ends[0][:, None] * rays, ends[1][:, None] * rays
+            value = self.raw(self.dual, left, right, np.broadcast_to(angle[:, None], rays.shape))
+            drops = 1.0 - _relative(value, self.sizes(left) * self.sizes(right))
+            gaps = share * _barycentric(grid, drops / rays**2, 1.0 / steps)
+            # sigma(0) = 0, or sigma is rougher than the ray: where there is such a limit, both agree to roundings
+            agreed = np.abs(gaps - result[part]) <= _AGREED
+            result[part[agreed]] = np.maximum(gaps[agreed], 0.0)
+            done[part[agreed]] = True
+        return done
 
     def _near(
         self, one: DoubleArray, other: DoubleArray, theta: DoubleArray
@@ -211,6 +247,22 @@ class ClosedPairs:
         return np.where(size > 0.0, np.maximum(result, 0.0), 0.0)
 
 
+def _farther(
+    one: DoubleArray, other: DoubleArray, theta: DoubleArray, apart: DoubleArray
+) -> tuple[tuple[DoubleArray, DoubleArray], DoubleArray, DoubleArray]:
+    """Both norms, the angle, and what the square of the rows' distance is to be multiplied by for that of the given.
+
+    Where log(one / other) = `apart` and theta are both small, they are multiplied by one number.
+    """
+    size = np.where((one > 0.0) & (other > 0.0), np.maximum(theta, np.abs(apart)), 1.0)
+    factor = np.maximum(_NEAR / size, 1.0)
+    middle, spread = np.sqrt(one * other), np.exp(0.5 * apart * factor)
+    wider = factor > 1.0
+    ends = np.where(wider, middle * spread, one), np.where(wider, middle / spread, other)
+    near, far = (np.sinh(0.5 * apart * f) ** 2 + np.sin(0.5 * theta * f) ** 2 for f in (1.0, factor))
+    return ends, theta * factor, np.where(wider, near / np.where(wider, far, 1.0), 1.0)
+
+
 def _relative(value: DoubleArray, scale: DoubleArray) -> DoubleArray:
     result: DoubleArray = np.divide(value, scale, out=np.zeros_like(value), where=scale > 0.0)
     return result
@@ -223,7 +275,7 @@ def _lobatto(count: int) -> DoubleArray:
 
 
 def _open_grid(count: int, jumps: bool) -> DoubleArray:
-    """Chebyshev points on [1/4, 1], at a jump on [1/32, 1]: extrapolated to 0, by no more than roundings allow."""
+    """Chebyshev points on [1/16, 1], at a jump on [1/32, 1]: extrapolated to 0, by no more than roundings allow."""
     low = _JUMP_LOW if jumps else _LOW
     points: DoubleArray = 0.5 * (1.0 + low) + 0.5 * (1.0 - low) * np.cos(np.pi * (np.arange(count) + 0.5) / count)
     return points

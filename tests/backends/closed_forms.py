@@ -23,10 +23,11 @@ from tests.backends.programs import certified, shared_cases
 FORMULAS = {name: (entry.formula, dict(entry.parameters)) for name, entry in GALLERY.items() if not entry.dual} | {
     "hard_tanh": ("Max(-1, Min(1, t))", {})
 }
-#: For kernel matrices only: jumps off zero, a kink beside a sine.
+#: For kernel matrices only: jumps off zero, a kink beside a sine, a kink off zero beside a value at 0.
 MORE: dict[str, tuple[str, dict[str, str]]] = {
     "hard_shrink": ("Piecewise((t, t > 1), (t, t < -1), (0, True))", {}),
     "leaky_sin": ("Max(t, t/10) + sin(t)", {}),
+    "raised_relu": ("Max(2*t + 1/4, t/3)", {}),
 }
 WITHOUT = {"tanh", "sigmoid", "silu", "softplus"}
 JUMPS = {"rectified_monomial_0", "hard_shrink"}

@@ -172,6 +172,27 @@ def test_near_duplicates_through_jumps(network_of: Load, distance: float, sign: 
     assert (np.abs(result - truth) <= GOAL["float64"] * truth[0, 0]).all()
 
 
+def small_rows(size: float) -> npt.NDArray[np.float64]:
+    """Rows of norms up to `size` and 0: duplicates, an antipode, near-duplicates, others."""
+    x = unit_rows(24, 5, 3) * (size * np.linspace(0.1, 1.0, 24))[:, None]
+    x[0], x[1], x[3] = 0.0, 0.0, x[2]
+    x[5] = -x[4]
+    for row, share in zip((7, 9, 11, 13), (1e-2, 1e-3, 1e-5, 1e-8), strict=True):
+        x[row] = x[row - 1] + share * x[row]
+    return x
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-6, 1e-3, 5e-3, 0.012, 0.02])
+def test_rows_about_a_value_at_zero(network_of: Load, size: float) -> None:
+    """There sigma is 2 t + 1/4, which makes of the first layer a bias: 1 - tau of such rows is all rounding."""
+    package, x = network_of("raised_relu"), small_rows(size)
+    inner = 4.0 * (x @ x.T)
+    slopes = (package.ntk(x, depth=2) - package.nngp(x, depth=2)) / (0.0625 + 2.0 * inner)
+    biased = [kernel(2.0 * x, depth=1, w_std=1.0, b_std=0.25) for kernel in (package.ntk, package.nngp)]
+    expected = (biased[0] - biased[1]) / (0.0625 + inner)
+    assert np.abs(slopes - expected).max() <= GOAL["float64"] * expected.max()
+
+
 def test_rows_that_die_out(network_of: Load) -> None:
     """Their variance reaches 0, that of others grows; a fit over all norms found no numbers."""
     x = unit_rows(300, 6, 3) * np.linspace(0.5, 1.5, 300)[:, None]

@@ -13,7 +13,7 @@ import pytest
 from tests.backends.closed_forms import derived
 from tests.backends.conftest import import_folder
 from tests.backends.jumps import hard_shrink_nngp
-from tests.backends.test_any_norms import REFERENCES, spread_rows
+from tests.backends.test_any_norms import REFERENCES, small_rows, spread_rows
 from tests.cuda.conftest import forget
 from tests.cuda.nvrtc import compile_cubin
 from tests.cuda.variants import variants
@@ -67,6 +67,14 @@ def test_as_for_numpy_arrays(network_of: Load, cupy: ModuleType, name: str, sett
             scale = np.sqrt(np.diag(expected).astype(float))
             error = np.abs(result.astype(float) - expected) / np.multiply.outer(scale, scale)
             assert (error < GOAL[np.dtype(dtype).name] / 10).all()
+
+
+@pytest.mark.parametrize("size", [1e-8, 5e-3, 0.02])
+def test_small_rows_as_for_numpy_arrays(network_of: Load, cupy: ModuleType, size: float) -> None:
+    package, x = network_of("raised_relu"), small_rows(size)
+    expected = package.ntk(x, depth=2)
+    result = package.ntk(cupy.asarray(x), depth=2).get()
+    assert np.abs(result - expected).max() <= GOAL["float64"] * expected.max()
 
 
 @pytest.mark.parametrize("distance", [1e-6, 1e-12])

@@ -73,7 +73,7 @@ def normal_tables() -> str:
 
 def _rays(*, jumps: bool) -> str:
     """The points of the rays of `_pairs.py` and their barycentric weights, correctly rounded."""
-    low = mpmath.mpf(1) / (32 if jumps else 4)
+    low = mpmath.mpf(1) / (32 if jumps else 16)
     with mpmath.workdps(30):
         eighth = mpmath.pi / 16
         lobatto = [mpmath.sin(eighth * k) ** 2 for k in range(9)]
