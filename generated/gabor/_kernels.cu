@@ -797,6 +797,7 @@ INLINE double closed_slope(double q11, double q12, double q22) {
 #define RAY_NUDGE (1.0 + 4.440892098500626e-16)
 #define RAY_TINY 1e-2
 #define RAY_AGREED 4e-15
+#define RAY_SETTLED 1.5
 #define APART_UNKNOWN 1e300
 #define RAY_BELOW (1.0 - 2.220446049250313e-16)
 
@@ -946,6 +947,12 @@ APART double tiny_gap(double one, double other, double theta, double apart) {
     return share * barycentric(GAP_GRID, GAP_WEIGHTS, values, GAP_POINTS, 1.0 / steps);
 }
 
+/* Whether sigma(0) is not 0, and R(s) is nearly |sigma(0)| as far as the ray to small rows begins. */
+APART int settles(void) {
+    const double origin = DUAL_AT_ORIGIN ? row_size(0.0) : 0.0;
+    return origin > 0.0 && row_size(RAY_REACH * KINKS_APART) < RAY_SETTLED * origin;
+}
+
 /* `known`: log(one / other) where it is known better than from both, else APART_UNKNOWN. */
 INLINE double gap_of(double one, double other, double theta, double tau, double known) {
     if (SMOOTH) {
@@ -954,7 +961,8 @@ INLINE double gap_of(double one, double other, double theta, double tau, double 
     const int positive = one > 0.0 && other > 0.0;
     const double top = one > other ? one : other;
     const double apart = known < APART_UNKNOWN ? known : positive ? log(one / other) : 1.0;
-    if (top > 0.0 && top < RAY_TINY * KINKS_APART && 1.0 - tau < RAY_TINY && (theta != 0.0 || apart != 0.0)) {
+    if (top > 0.0 && top < RAY_TINY * KINKS_APART && 1.0 - tau < RAY_TINY && (theta != 0.0 || apart != 0.0) &&
+        settles()) {
         const double gap = tiny_gap(one, other, theta, apart);
         if (fabs(gap - (1.0 - tau)) <= RAY_AGREED) {
             return gap > 0.0 ? gap : 0.0;

@@ -33,6 +33,8 @@ _SLOPE_POINTS, _GAP_POINTS = 9, 8
 _LOW, _JUMP_LOW = 1.0 / 16.0, 1.0 / 32.0
 #: Norms, in distances of kinks, and gaps below which rows are taken along a ray to 0; what a rounding is there.
 _TINY, _AGREED = 1e-2, 4e-15
+#: R at the ray's end over |sigma(0)|, at most: where sigma(0) is 0, or as good as 0, there is no such limit.
+_SETTLED = 1.5
 #: A kink off zero moves with log(s/s'); Tdot feels it in the angle from this share of it on.
 _FLAT = 16.0
 #: Pairs in work at a time.
@@ -170,7 +172,7 @@ class ClosedPairs:
         done = np.zeros(theta.shape, dtype=np.bool_)
         top = np.maximum(one, other)
         tiny = (top > 0.0) & (top < _TINY * self._apart) & (result < _TINY) & ((theta != 0.0) | (apart != 0.0))
-        rows = np.flatnonzero(tiny)
+        rows = np.flatnonzero(tiny) if tiny.any() and self._settles() else np.zeros(0, dtype=np.intp)
         grid = _open_grid(_GAP_POINTS, self.jumps)
         for start in range(0, rows.size, _CHUNK):
             part = rows[start : start + _CHUNK]
@@ -181,11 +183,18 @@ class ClosedPairs:
             value = self.raw(self.dual, left, right, np.broadcast_to(angle[:, None], rays.shape))
             drops = 1.0 - _relative(value, self.sizes(left) * self.sizes(right))
             gaps = share * _barycentric(grid, drops / rays**2, 1.0 / steps)
-            # sigma(0) = 0, or sigma is rougher than the ray: where there is such a limit, both agree to roundings
+            # sigma may be rougher than the ray: where it is not, both agree to roundings
             agreed = np.abs(gaps - result[part]) <= _AGREED
             result[part[agreed]] = np.maximum(gaps[agreed], 0.0)
             done[part[agreed]] = True
         return done
+
+    def _settles(self) -> bool:
+        """Whether sigma(0) is not 0, and R(s) is nearly |sigma(0)| as far as the ray to small rows begins."""
+        if not self.dual.at_origin:
+            return False
+        origin, end = self.sizes(np.array([0.0, _REACH * self._apart]))
+        return bool(origin > 0.0 and end < _SETTLED * origin)
 
     def _near(
         self, one: DoubleArray, other: DoubleArray, theta: DoubleArray

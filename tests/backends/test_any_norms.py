@@ -193,6 +193,17 @@ def test_rows_about_a_value_at_zero(network_of: Load, size: float) -> None:
     assert np.abs(slopes - expected).max() <= GOAL["float64"] * expected.max()
 
 
+def test_near_duplicates_of_small_rows(network_of: Load) -> None:
+    """Where sigma(0) = 0 there is no such limit: about 0 sigma is 2 t and 11/10 t, and the NTK falls like the angle."""
+    one, other = unit_rows(2, 5, 3)
+    other -= one * (one @ other)
+    x = 1e-8 * np.array([one, one + 1e-8 * other, one + 1e-6 * other])
+    matrix = network_of("leaky_sin").ntk(x, depth=2)
+    drops = 1.0 - matrix[0, 1:] / np.sqrt(matrix[0, 0] * np.diag(matrix)[1:])
+    assert drops[0] > 1e-10
+    assert abs(drops[1] / drops[0] - 100.0) <= 1e-3
+
+
 def test_rows_that_die_out(network_of: Load) -> None:
     """Their variance reaches 0, that of others grows; a fit over all norms found no numbers."""
     x = unit_rows(300, 6, 3) * np.linspace(0.5, 1.5, 300)[:, None]
