@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -33,6 +34,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     compiled = kernelc.compile(_ACTIVATION.formula, name="knotted_in_tests", norms=(_LOW, _HIGH))
     assert compiled.certificate["norms"]["served"] == [_LOW / 1.25, _HIGH * 1.25]
     assert compiled.certificate["norms"]["zero_served"] is True
+    for form in ("text", "html"):
+        assert re.search(r"0\.64 to 1\.5625, and (rows that are )?0,", compiled.report(form)) is not None
     assert compiled.certificate["norms"]["error_estimate"] <= 1e-10
     compiled.write(folder)
     sys.path.insert(0, str(folder))
