@@ -27,8 +27,9 @@ from ._roads import Central, Road, TableRoad
 _LONG = 16
 #: Entries from which those are worth making.
 _MANY_ENTRIES = 2**18
-#: The least angle they serve (a drop needs its relative error below), their samples and least width.
-_CENTRAL_LOW, _CENTRAL_NODES, _NARROW = 0.1, 40, 0.05
+#: The least angle they serve (a drop needs its relative error below), their samples at least, how many of their last
+#: coefficients must be roundings, and their least width.
+_CENTRAL_LOW, _CENTRAL_NODES, _SPARE, _NARROW = 0.1, 40, 4, 0.05
 #: They must be this much shorter.
 _SHORTER = 0.75
 #: What the last coefficients of a fit may be, relative to its value at theta = 0.
@@ -354,7 +355,9 @@ def _with_central(road: TableRoad, bulk: tuple[float, float], dtype: np.dtype[An
     low, high = max(bulk[0], _CENTRAL_LOW), bulk[1]
     if high - low < _NARROW:
         return road
-    theta = nodes(low, high, _CENTRAL_NODES)
+    # as many as a shorter polynomial may have terms, and some to tell whether it has converged
+    longest = max(map(_length, road.ends.tables))
+    theta = nodes(low, high, max(_CENTRAL_NODES, int(_SHORTER * longest) + _SPARE))
     rho, scratch = np.cos(theta), Scratch(theta.size, theta.dtype)
 
     def fitted(table: Table, change: float = 0.0) -> ThetaTable:
@@ -367,8 +370,8 @@ def _with_central(road: TableRoad, bulk: tuple[float, float], dtype: np.dtype[An
     value, *slope = (fitted(table) for table in road.ends.tables)
     first = road.drops.tables[0]
     drop = fitted(first) if isinstance(first, ThetaTable) else fitted(road.ends.tables[0], road.unit)
-    longest = max(map(_length, (value, drop, *slope)))
-    if longest > _SHORTER * max(map(_length, road.ends.tables)):
+    needed = max(map(_length, (value, drop, *slope)))
+    if needed > min(_SHORTER * longest, theta.size - _SPARE):
         return road
     return replace(road, central=Central(low, high, bundle((value, *slope), dtype), bundle((drop, *slope), dtype)))
 
