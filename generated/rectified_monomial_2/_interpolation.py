@@ -19,8 +19,14 @@ from ._inputs import DoubleArray
 
 #: Samples of one polynomial over all angles, and of one panel.
 _WHOLE, _PANEL = 48, 28
-#: No more panels than this, and none narrower: what is left over is then as good as its samples.
+#: No more panels than this, and none narrower.
 _MAX_PANELS, _MIN_WIDTH = 48, 1e-7
+#: Where half a panel is no better than this share of the whole, and both are within so many tolerances, it is noise.
+_STALLED, _NOISE = 0.5, 30.0
+#: A panel that ends at 0 or pi is also looked at so near to that end, in its width; so many tolerances count as one.
+_BESIDE, _SEEN = 10.0 ** -np.arange(0.5, 7.5), 20.0
+#: Fits that leave more tolerances than this are not to be used.
+_MOST_LEFT = 300.0
 #: (1 + sqrt(2))^k / 2 is about the sum of |monomial coefficients| of T_k; Horner's rule is used where
 #: that makes the coefficients no larger than this many times the Chebyshev ones.
 _BASIS_GROWTH, HORNER_GROWTH = 1.0 + math.sqrt(2.0), 8.0
@@ -116,10 +122,19 @@ def monomial_is_safe(sizes: DoubleArray) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ThetaFit:
-    """f, g and their common panels: rows[i] (2, k) are Chebyshev coefficients on [edges[i], edges[i + 1]]."""
+    """f, g and their common panels: rows[i] (2, k) are Chebyshev coefficients on [edges[i], edges[i + 1]].
+
+    `left`: the largest of the last coefficients, in tolerances.
+    """
 
     edges: tuple[float, ...]
     rows: tuple[DoubleArray, ...]
+    left: float
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is as close as its samples, or nearly."""
+        return self.left <= _MOST_LEFT
 
     def table(self, which: int, dtype: np.dtype[Any]) -> ThetaTable:
         """f (0) or g (1) as the tiles evaluate it."""
@@ -153,33 +168,67 @@ def _sampled(sample: Sampler, low: float, high: float, count: int) -> DoubleArra
 def fit_theta(sample: Sampler, tolerance: DoubleArray, bulk: tuple[float, float]) -> ThetaFit:
     """Both functions on [0, pi]: one polynomial where that converges, else panels, one of them `bulk`.
 
-    `tolerance` (2,): what the last coefficients may still be. Panels are halved, towards the ends by
-    more, until they converge.
+    `tolerance` (2,): what the last coefficients may still be. The worst panel is halved, towards the ends by more,
+    until all converge or show the samples' noise alone; what is left where they are too many is in `left`.
     """
     whole = _sampled(sample, 0.0, np.pi, _WHOLE)
-    if _converged(whole, tolerance):
-        return ThetaFit((0.0, np.pi), (whole,))
+    worst = _excess(sample, 0.0, np.pi, whole, tolerance)
+    if worst <= 1.0:
+        return ThetaFit((0.0, np.pi), (whole,), worst)
     low, high = bulk
     cuts = [0.0, *(cut for cut in (low, high) if 0.05 < cut < np.pi - 0.05), np.pi]
-    stack = list(itertools.pairwise(cuts))[::-1]
-    edges: list[float] = [0.0]
-    rows: list[DoubleArray] = []
-    while stack:
-        left, right = stack.pop()
+    panels: list[_Panel] = []
+    waiting: list[_Panel] = []
+
+    def add(left: float, right: float, before: float) -> None:
         row = _sampled(sample, left, right, _PANEL)
-        crowded = len(rows) + len(stack) >= _MAX_PANELS or right - left < _MIN_WIDTH
-        if crowded or _converged(row, tolerance):
-            edges.append(right)
-            rows.append(row)
-            continue
-        share = 0.3 if left == 0.0 else 0.7 if right == np.pi else 0.5
-        cut = left + share * (right - left)
-        stack += [(cut, right), (left, cut)]
-    return ThetaFit(tuple(edges), tuple(rows))
+        excess = _excess(sample, left, right, row, tolerance)
+        noise = excess <= _NOISE and excess > _STALLED * before
+        done = excess <= 1.0 or noise or right - left < _MIN_WIDTH
+        (panels if done else waiting).append(_Panel(left, right, row, excess))
+
+    for left, right in itertools.pairwise(cuts):
+        add(left, right, np.inf)
+    while waiting and len(panels) + len(waiting) < _MAX_PANELS:
+        panel = waiting.pop(max(range(len(waiting)), key=lambda i: waiting[i].excess))
+        share = 0.3 if panel.left == 0.0 else 0.7 if panel.right == np.pi else 0.5
+        cut = panel.left + share * (panel.right - panel.left)
+        add(panel.left, cut, panel.excess)
+        add(cut, panel.right, panel.excess)
+    panels = sorted([*panels, *waiting], key=lambda panel: panel.left)
+    edges = (0.0, *(panel.right for panel in panels))
+    return ThetaFit(edges, tuple(panel.row for panel in panels), max(panel.excess for panel in panels))
 
 
-def _converged(rows: DoubleArray, tolerance: DoubleArray) -> bool:
-    return bool((np.abs(rows[:, -3:]).max(axis=1) <= tolerance).all())
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """[left, right], both functions' coefficients on it, and the largest of the last ones in tolerances."""
+
+    left: float
+    right: float
+    row: DoubleArray
+    excess: float
+
+
+def _excess(sample: Sampler, left: float, right: float, rows: DoubleArray, tolerance: DoubleArray) -> float:
+    """The last coefficients in tolerances; where a panel ends at 0 or pi, also what it misses next to that end.
+
+    At large norms all that happens may lie closer to the end than the first node.
+    """
+    # what the rounding of theta alone is worth: no fit is closer, and no value
+    points = nodes(left, right, rows.shape[1])
+    curves = [np.polynomial.chebyshev.chebval((2.0 * points - left - right) / (right - left), row) for row in rows]
+    steepest = np.abs(np.diff(curves, axis=1) / np.diff(points)).max(axis=1)
+    allowed = tolerance + float(np.finfo(np.float64).eps) * right * steepest
+    excess = float((np.abs(rows[:, -3:]).max(axis=1) / allowed).max())
+    beside = [_BESIDE * right] if left == 0.0 else []
+    beside += [np.pi - _BESIDE * (np.pi - left)] if right == np.pi else []
+    if beside:
+        values, true = sample(np.concatenate(beside))
+        local = np.clip((2.0 * true - left - right) / (right - left), -1.0, 1.0)
+        missed = np.abs(values - [np.polynomial.chebyshev.chebval(local, row) for row in rows]).max(axis=1)
+        excess = max(excess, float((missed / (_SEEN * allowed)).max()))
+    return excess
 
 
 def drop_table(fit: ThetaFit, factor: float, dtype: np.dtype[Any]) -> ThetaTable:

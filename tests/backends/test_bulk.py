@@ -199,16 +199,3 @@ def test_functions_of_many_rows() -> None:
 
     np.testing.assert_array_equal(of_rows(kinked, s), kinked(s))
     assert s.size in calls
-
-
-@pytest.mark.usefixtures("no_norm_tables")
-def test_long_tables_over_all_angles(tmp_path: Path) -> None:
-    """No short polynomial serves rows in the plane, which meet at every angle, where the tables have 97 terms."""
-    kernelc.compile("Min(Max(t, -1), 1)", name="clipped").write(str(tmp_path))
-    package = import_folder(tmp_path / "clipped", "clipped_at_all_angles")
-    x = unit_rows(520, 2, 5)
-    for kernel in (package.nngp, package.ntk):
-        for depth in (1, 3):
-            result, direct = kernel(x, depth=depth), kernel(x[CHOSEN], x, depth=depth)
-            error = np.abs(result[CHOSEN] - direct)
-            assert float(error.max()) <= 2e-14 * float(result[0, 0])

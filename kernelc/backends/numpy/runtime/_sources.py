@@ -214,9 +214,9 @@ class ClosedSource:
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """Tables of theta for rows of one norm, of theta and two norms for others."""
         common = common_scale(left.scales, right.scales, dtype)
+        one = left.scales, left.powers
+        other = one if left is right else (right.scales, right.powers)
         if common is None or common <= 0.0:
-            one = left.scales, left.powers
-            other = one if left is right else (right.scales, right.powers)
             return mixed_road(self.pairs, one, other, bulk, tangent, dtype)
         scale = np.array([common])
         powers = self.powers(scale)
@@ -234,6 +234,8 @@ class ClosedSource:
             return np.array(values), _true_angles(common, theta)
 
         fit = fit_theta(sample, (_FIT[dtype] + self.noise) * ends, bulk)
+        if not fit.serves:
+            return mixed_road(self.pairs, one, other, bulk, tangent, dtype)
         return _finished(fit, bulk, tangent and len(roads) == 2, len(roads) == 2, _entries(left, right), dtype)
 
 
@@ -294,9 +296,9 @@ class NormSource:
     def road(self, left: Side, right: Side, bulk: tuple[float, float], tangent: bool, dtype: np.dtype[Any]) -> Road:
         """Tables of theta for rows of one norm, of theta and two norms for others."""
         common = common_scale(left.scales, right.scales, dtype)
+        one = left.scales, left.powers
+        other = one if left is right else (right.scales, right.powers)
         if common is None or common <= 0.0:
-            one = left.scales, left.powers
-            other = one if left is right else (right.scales, right.powers)
             return norm_road(self.norms, not self.tables.breakpoints, one, other, tangent, dtype)
         compiled = math.sqrt(self.tables.variance)
         if abs(common - compiled) <= VARIANCE_SLACK_ULPS * float(np.finfo(dtype).eps) * compiled:
@@ -317,6 +319,8 @@ class NormSource:
 
         # the tables have more noise than the closed forms
         fit = fit_theta(sample, 100.0 * _FIT[dtype] * ends, bulk)
+        if not fit.serves:
+            return norm_road(self.norms, not self.tables.breakpoints, one, other, tangent, dtype)
         return _finished(fit, bulk, tangent, dotted, _entries(left, right), dtype)
 
     def _compiled_road(self, bulk: tuple[float, float], tangent: bool, entries: int, dtype: np.dtype[Any]) -> Road:
