@@ -175,6 +175,28 @@ class NormTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class OneNormSeries:
+    """sum_m T_p(m)(z) sum_j rows[m][j] T_j(x) for pairs of one norm, p(m) as for `NormTensor`."""
+
+    parity: Parity
+    rows: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OneNormProgram:
+    """T and (None where it is refused) Tdot over their moments; `error`: estimated, relative to these."""
+
+    dual: OneNormSeries
+    dual_dot: OneNormSeries | None
+    error: float
+
+    @property
+    def series(self) -> tuple[OneNormSeries, ...]:
+        """Both, or the one."""
+        return (self.dual,) if self.dual_dot is None else (self.dual, self.dual_dot)
+
+
+@dataclass(frozen=True, slots=True)
 class NormMoment:
     """E[f(s Z)^2] = s^(2 power) exp(sum_j coefficients[j] T_j(x))."""
 
@@ -204,7 +226,8 @@ class NormProgram:
     dT / dtheta = -s1 s2 Tdot sin(theta), T = a_0(s1) a_0(s2) at theta = pi / 2.
     All are normalized by the square roots of both moments. `origin`: sigma(0) and, where Tdot is not refused,
     sigma'(0) (the mean of both sides'), for a norm of 0 beside a range that does not reach it; None where it is not
-    served, or needs nothing.
+    served, or needs nothing. `one_norm`, with knots: what `dual` and `dual_dot` are where both norms are the same,
+    closer; None where no series in both variables settled.
     """
 
     norms: tuple[float, float]
@@ -220,6 +243,7 @@ class NormProgram:
     dual_dot: NormTensor | None
     knots: NormKnots | None = None
     origin: tuple[float, ...] | None = None
+    one_norm: OneNormProgram | None = None
 
     @property
     def tabulated(self) -> bool:

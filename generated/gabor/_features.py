@@ -20,7 +20,7 @@ from ._dispatch import device_module
 from ._evaluation import KernelTables
 from ._inputs import DoubleArray, FloatArray, as_depth
 from ._judged import sample_pairs
-from ._norms import NormTables
+from ._normseries import NormTables
 from ._nystrom import NystromMap
 from ._plan import Plan, Planned, Request, describe_norms, make_plan, make_request
 from ._powers import PowerMap

@@ -22,7 +22,7 @@ from ._composition import NetworkKernel, network_at_one, network_coefficients
 from ._dual import is_constant, require_compiled_variance
 from ._evaluation import KernelTables, derivative, full_coefficients
 from ._inputs import DoubleArray
-from ._norms import NormTables, hermite_rows, moments
+from ._normseries import NormTables, hermite_rows, moments
 
 #: What the rest of a declared norm range may be missed by, relatively: rounding of a row scaled to its end.
 _RANGE_SLACK = 1e-6

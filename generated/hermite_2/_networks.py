@@ -22,7 +22,7 @@ import numpy.typing as npt
 from ._evaluation import KernelTables, Scratch
 from ._inputs import FloatArray, as_depth, as_output, as_rows, as_scale
 from ._layers import Network
-from ._norms import NormTables
+from ._normseries import NormTables
 from ._plans import Closed, Rows, make_plan
 from ._roads import Job
 from ._tileplan import MatrixPlan

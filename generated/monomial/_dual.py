@@ -14,8 +14,9 @@ import numpy.typing as npt
 from ._closed import ClosedDual, evaluate_closed, evaluate_homogeneous
 from ._evaluation import KernelTables, derivative, evaluate_direct
 from ._inputs import DoubleArray, FloatArray, as_floats
-from ._knotted import knotted_duals
-from ._norms import NormTables, evaluate_pairs, serves
+from ._knotted import knotted_duals, one_norm_duals
+from ._norms import evaluate_pairs
+from ._normseries import NormTables, serves
 
 #: How far, in spacings of the dtype, a variance may lie from the compiled one and still be taken for it:
 #: the rounding of a row scaled to that norm. What it adds to the relative error is of this size too.
@@ -146,6 +147,9 @@ def _by_norms(
         sides.append(s.reshape(-1))
     if norms.knots is not None:
         duals = knotted_duals(norms)
+        equal = one_norm_duals(norms) if bool(np.array_equal(first, second)) else None
+        if equal is not None:
+            duals = equal
         chosen = duals[0] if which == "dual" else duals[1]
         assert chosen is not None
         limit = np.sqrt(first) * np.sqrt(second)

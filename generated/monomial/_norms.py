@@ -16,18 +16,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ._evaluation import Scratch
 from ._inputs import DoubleArray, FloatArray
+from ._normseries import (
+    NormTables,
+    Parity,
+    angle_variable,
+    angle_width,
+    chebyshev_rows,
+    hermite_rows,
+    norm_variable,
+    progression,
+    root,
+)
 
 #: A tile's rows job[0]:job[1] and columns job[2]:job[3].
 Job = tuple[int, int, int, int]
 
-_Parity = Literal["even", "odd", "none"]
 _Kind = Literal["value", "slope", "integral"]
 
 #: Entries in work at a time: they stay in the cache, and their products are too small for BLAS to start threads.
@@ -48,62 +58,6 @@ _PAIRS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class MomentTable:
-    """E[f(s Z)^2] = s^(2 power) exp(sum_j coefficients[j] T_j(x))."""
-
-    power: int
-    coefficients: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TensorTable:
-    """sum_m T_p(m)(z) sum_ij layers[m][i][j] T_i(x1) T_j(x2), symmetric: rows j <= i, without zeros at their ends.
-
-    p(m) = m, 2 m or 2 m + 1 for parity none, even, odd in rho.
-    """
-
-    parity: _Parity
-    layers: tuple[tuple[tuple[float, ...], ...], ...]
-
-
-class PairPart(Protocol):
-    """E[s(u) s(v)] and E[s'(u) s'(v)] of a part s of sigma, at arrays of variances and covariances."""
-
-    def dual(self, q11: DoubleArray, q12: DoubleArray, q22: DoubleArray) -> DoubleArray:
-        """E[s(u) s(v)]."""
-
-    def dual_dot(self, q11: DoubleArray, q12: DoubleArray, q22: DoubleArray) -> DoubleArray:
-        """E[s'(u) s'(v)]."""
-
-
-@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
-class NormTables:
-    """Tables for standard deviations s in `norms`, ends included.
-
-    x(s) = stretch log(s + shift) - offset, z(theta) = log((theta + grade) / (pi + grade - theta)) over its value at pi.
-    `hermite[k]`: Chebyshev coefficients of a_k(s) / n(s). `aligned`: normalized T at theta = 0, as a layer of a
-    tensor; None where there are no tables of T, or with `knots`: `dual` and `dual_dot` are then what is to be added to
-    theirs, see `_knotted`. `dual_dot`: normalized Tdot, None (with `slope_moment`) where it
-    is refused. `dual`: normalized T, None where it is the integral of Tdot. `origin`, with `knots`: sigma(0), and
-    sigma'(0) where Tdot is not refused, for s = 0 beside `norms`.
-    """
-
-    norms: tuple[float, float]
-    shift: float
-    stretch: float
-    offset: float
-    grade: float
-    moment: MomentTable
-    slope_moment: MomentTable | None
-    hermite: tuple[tuple[float, ...], ...]
-    aligned: tuple[tuple[float, ...], ...] | None
-    dual: TensorTable | None
-    dual_dot: TensorTable | None
-    knots: PairPart | None = None
-    origin: tuple[float, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Compressed:
     """P_m = vectors[m] diag(signs[m]) vectors[m].T in the Chebyshev basis of `count` functions.
 
@@ -112,7 +66,7 @@ class _Compressed:
     """
 
     kind: _Kind
-    parity: _Parity
+    parity: Parity
     count: int
     vectors: tuple[DoubleArray, ...]
     signs: tuple[DoubleArray, ...]
@@ -122,7 +76,7 @@ class _Compressed:
 class _Factors:
     """P_m n n on all pairs: left[m] (n1, r) @ right[m] (r, n2), both padded with zeros; or one number each."""
 
-    parity: _Parity
+    parity: Parity
     left: tuple[FloatArray, ...]
     right: tuple[FloatArray, ...]
     numbers: tuple[float, ...] | None
@@ -139,61 +93,6 @@ class NormFactors:
     right: DoubleArray
 
 
-def _variable(tables: NormTables, s: DoubleArray) -> DoubleArray:
-    """x(s), in [-1, 1]."""
-    x: DoubleArray = tables.stretch * np.log(s + tables.shift) - tables.offset
-    return np.clip(x, -1.0, 1.0)
-
-
-def _basis(x: DoubleArray, count: int) -> DoubleArray:
-    """T_j(x) for j < count, shape (len(x), count)."""
-    rows = np.ones((count, x.size))
-    if count > 1:
-        rows[1] = x
-    for j in range(2, count):
-        rows[j] = 2.0 * x * rows[j - 1] - rows[j - 2]
-    return np.ascontiguousarray(rows.T)
-
-
-def _root(table: MomentTable, s: DoubleArray, x: DoubleArray) -> DoubleArray:
-    """sqrt(E[f(s Z)^2]) to about 1e-14."""
-    logarithm = np.polynomial.chebyshev.chebval(x, np.array(table.coefficients))
-    root: DoubleArray = s**table.power * np.exp(0.5 * logarithm)
-    return root
-
-
-def moments(tables: NormTables, s: DoubleArray) -> tuple[DoubleArray, DoubleArray | None]:
-    """E[sigma(s Z)^2] and E[sigma'(s Z)^2] (None where refused) for s (n,) in `tables.norms`, float64, to 1e-13."""
-    x = _variable(tables, s)
-    slope = None if tables.slope_moment is None else _root(tables.slope_moment, s, x) ** 2
-    return _root(tables.moment, s, x) ** 2, slope
-
-
-def hermite_rows(tables: NormTables, s: DoubleArray, degree: int) -> DoubleArray:
-    """a_k(s) = E[sigma(s Z) h_k(Z)] for k <= degree, signed, shape (len(s), degree + 1), float64.
-
-    s (n,) in `tables.norms`; degree < len(tables.hermite). The error is about 1e-13 sqrt(E[sigma(s Z)^2]).
-
-    Raises:
-        ValueError: for a degree that is not tabulated.
-    """
-    if not 0 <= degree < len(tables.hermite):
-        raise ValueError(f"degree: Hermite coefficients are tabulated to degree {len(tables.hermite) - 1}")
-    x = _variable(tables, s)
-    chosen = tables.hermite[: degree + 1]
-    count = max(map(len, chosen))
-    columns = np.zeros((count, degree + 1))
-    for k, column in enumerate(chosen):
-        columns[: len(column), k] = column
-    rows: DoubleArray = (_basis(x, count) @ columns) * _root(tables.moment, s, x)[:, None]
-    return rows
-
-
-def serves(tables: NormTables) -> bool:
-    """Whether there are tables of T (and of Tdot, where it is not refused), not of moments and a_k alone."""
-    return tables.aligned is not None or tables.knots is not None
-
-
 def _symmetric(rows: tuple[tuple[float, ...], ...], count: int) -> DoubleArray:
     """The (count, count) matrix of which rows j <= i are given."""
     matrix = np.zeros((count, count))
@@ -203,23 +102,12 @@ def _symmetric(rows: tuple[tuple[float, ...], ...], count: int) -> DoubleArray:
     return matrix
 
 
-def _angle_width(tables: NormTables) -> float:
-    """log((pi + grade) / grade): z is divided by it."""
-    return float(np.log((np.pi + tables.grade) / tables.grade))
-
-
-def _angle_variable(tables: NormTables, theta: DoubleArray) -> DoubleArray:
-    """z(theta)."""
-    z: DoubleArray = np.log((theta + tables.grade) / (np.pi + tables.grade - theta)) / _angle_width(tables)
-    return z
-
-
 def _integral(tables: NormTables, degrees: int) -> DoubleArray:
     """(more, degrees): Chebyshev coefficients in z of f -> -int f(theta) sin(theta) dtheta from pi / 2 on.
 
     f sin(theta) dtheta / dz is interpolated with so many points that this is exact to rounding.
     """
-    count, width = degrees + 96, _angle_width(tables)
+    count, width = degrees + 96, angle_width(tables)
     points = np.pi * (np.arange(count) + 0.5) / count
     ratio = np.exp(width * np.cos(points))
     span = np.pi + 2.0 * tables.grade
@@ -230,7 +118,7 @@ def _integral(tables: NormTables, degrees: int) -> DoubleArray:
     return np.asarray(-np.polynomial.chebyshev.chebint(coefficients, lbnd=0.0, axis=0), dtype=np.float64)
 
 
-def _layers(tables: NormTables, which: Literal["dual", "dual_dot"]) -> tuple[_Kind, _Parity, DoubleArray]:
+def _layers(tables: NormTables, which: Literal["dual", "dual_dot"]) -> tuple[_Kind, Parity, DoubleArray]:
     """The kind, the parity and the matrices P_m (terms, count, count)."""
     table = tables.dual_dot if which == "dual_dot" or tables.dual is None else tables.dual
     assert table is not None
@@ -238,21 +126,16 @@ def _layers(tables: NormTables, which: Literal["dual", "dual_dot"]) -> tuple[_Ki
     stack = np.array([_symmetric(layer, count) for layer in table.layers])
     if which == "dual_dot" or table is tables.dual:
         return "slope" if which == "dual_dot" else "value", table.parity, stack
-    start, step = _progression(table.parity)
+    start, step = progression(table.parity)
     degrees = start + step * len(stack)
     full = np.zeros((degrees, count * count))
     full[start::step] = stack.reshape(len(stack), -1)
     result = (_integral(tables, degrees) @ full).reshape(-1, count, count)
-    parity: _Parity = "none"
+    parity: Parity = "none"
     if table.parity != "none":
         parity = "odd" if table.parity == "even" else "even"
-    start, step = _progression(parity)
+    start, step = progression(parity)
     return "integral", parity, result[start::step]
-
-
-def _progression(parity: str) -> tuple[int, int]:
-    """First degree in z and step of a series of this parity in rho."""
-    return {"even": (0, 2), "odd": (1, 2)}.get(parity, (0, 1))
 
 
 @lru_cache(maxsize=32)
@@ -285,13 +168,13 @@ def _padded(rows: DoubleArray, dtype: np.dtype[Any]) -> FloatArray:
 
 def _row_factors(tables: NormTables, plan: _Compressed, s: DoubleArray) -> list[DoubleArray]:
     """One side of every P_m for rows of norms s, (n, r) each; the first ends in a column a_0(s) for an integral."""
-    x = _variable(tables, s)
+    x = norm_variable(tables, s)
     moment = tables.moment if plan.kind == "value" else tables.slope_moment
     assert moment is not None
-    size = _root(moment, s, x)
+    size = root(moment, s, x)
     if plan.kind == "integral":
         size = size * s
-    basis = _basis(x, plan.count) * size[:, None]
+    basis = chebyshev_rows(x, plan.count) * size[:, None]
     rows = [basis @ vectors for vectors in plan.vectors]
     if plan.kind == "integral" and plan.parity != "odd":
         rows[0] = np.concatenate([rows[0], hermite_rows(tables, s, 0)], axis=1)
@@ -371,7 +254,7 @@ def evaluate_tile(
         np.add(theta[part], factors.tables.grade, out=z)
         np.divide(z, twice, out=z)
         np.log(z, out=z)
-        np.multiply(z, 1.0 / _angle_width(factors.tables), out=z)
+        np.multiply(z, 1.0 / angle_width(factors.tables), out=z)
         if folded:
             np.multiply(z, z, out=twice)
             np.multiply(twice, 4.0, out=twice)
@@ -421,12 +304,12 @@ def _chunk(
 class _PairSeries:
     """Coefficients in theta of chosen pairs, shape (pairs, terms), and their parity."""
 
-    parity: _Parity
+    parity: Parity
     coefficients: DoubleArray
 
     def full(self) -> DoubleArray:
         """The Chebyshev coefficients in z, degree first: (degrees, pairs)."""
-        start, step = _progression(self.parity)
+        start, step = progression(self.parity)
         result = np.zeros((start + step * self.coefficients.shape[1], len(self.coefficients)))
         result[start::step] = self.coefficients.T
         return result
@@ -463,7 +346,7 @@ def evaluate_pairs(
     for start in range(0, theta.size, _PAIRS):
         part = slice(start, start + _PAIRS)
         series = _pair_series(tables, which, s1[part], s2[part])
-        z = _angle_variable(tables, theta[part])
+        z = angle_variable(tables, theta[part])
         result[part] = np.polynomial.chebyshev.chebval(z, series.full(), tensor=False)
     return result
 
@@ -489,10 +372,10 @@ def _norm_gap(tables: NormTables, s1: DoubleArray, s2: DoubleArray) -> DoubleArr
     assert tables.aligned is not None
     count = len(tables.aligned)
     matrix = _symmetric(tables.aligned, count)
-    x1, x2 = _variable(tables, s1), _variable(tables, s2)
+    x1, x2 = norm_variable(tables, s1), norm_variable(tables, s2)
     # x1 - x2 without cancellation; the differences of T_j are divided by it and grow by the same recurrence
     step = tables.stretch * np.log1p((s1 - s2) / (s2 + tables.shift))
-    values, quotients = _basis(x2, count), np.zeros((s1.size, count))
+    values, quotients = chebyshev_rows(x2, count), np.zeros((s1.size, count))
     if count > 1:
         quotients[:, 1] = 1.0
     for j in range(2, count):
@@ -504,7 +387,7 @@ def _norm_gap(tables: NormTables, s1: DoubleArray, s2: DoubleArray) -> DoubleArr
 def _angle_gap(tables: NormTables, s1: DoubleArray, s2: DoubleArray, theta: DoubleArray) -> DoubleArray:
     """C(s1, s2, 0) - C(s1, s2, theta)."""
     total = np.zeros(theta.size)
-    size = _root(tables.moment, s1, _variable(tables, s1)) * _root(tables.moment, s2, _variable(tables, s2))
+    size = root(tables.moment, s1, norm_variable(tables, s1)) * root(tables.moment, s2, norm_variable(tables, s2))
     series: DoubleArray = _pair_series(tables, "dual" if tables.dual_dot is None else "dual_dot", s1, s2).full()
     if tables.dual_dot is None:
         series, size = np.asarray(np.polynomial.chebyshev.chebder(series), dtype=np.float64), -size
@@ -512,10 +395,10 @@ def _angle_gap(tables: NormTables, s1: DoubleArray, s2: DoubleArray, theta: Doub
         size = np.divide(size, s1 * s2, out=np.zeros_like(size), where=s1 * s2 > 0.0)
     for node, weight in zip(_GAPS, _WEIGHTS, strict=True):
         angle = node * theta
-        value = weight * np.polynomial.chebyshev.chebval(_angle_variable(tables, angle), series, tensor=False)
+        value = weight * np.polynomial.chebyshev.chebval(angle_variable(tables, angle), series, tensor=False)
         if tables.dual_dot is None:
             ends = 1.0 / (angle + tables.grade) + 1.0 / (np.pi + tables.grade - angle)
-            total += value * ends / _angle_width(tables)
+            total += value * ends / angle_width(tables)
         else:
             total += value * np.sin(angle)
     drop: DoubleArray = np.divide(theta * total, size, out=np.zeros_like(size), where=size != 0.0)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ._norms import NormTables
+from ._normseries import NormTables
 from ._plans import Closed
 
 CLOSED: Closed | None = None

@@ -17,7 +17,7 @@ from ._bulkfit import make_bulk
 from ._closed import ClosedDual
 from ._evaluation import KernelTables, ThetaTable, derivative
 from ._inputs import DoubleArray, FloatArray
-from ._knotted import NOISE, PAIRS_A_SAMPLE, knotted_duals
+from ._knotted import NOISE, PAIRS_A_SAMPLE, knotted_duals, one_norm_duals
 from ._layers import (
     Network,
     Reach,
@@ -30,10 +30,10 @@ from ._layers import (
     row_path,
     row_state,
 )
-from ._norms import NormTables, serves
+from ._normseries import NormTables, serves
 from ._pairs import ClosedPairs
 from ._roads import Road
-from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source, wants_central
+from ._sources import ClosedSource, CompiledSource, NormSource, Side, Source, common_scale, wants_central
 from ._tileplan import Layered, MatrixPlan, NearPairs, TilePlan, Weights, bind_layers, pad_rows, weights
 
 #: Rows of each side whose pairs show where most angles lie (for one polynomial more of them, as long as that takes no
@@ -126,12 +126,23 @@ def choose_source(
     if norms is not None and serves(norms) and (norms.dual_dot is not None or not network.tangent):
         reach = Reach(*norms.norms, norms.origin is not None, "recompile with --norms LOW,HIGH to widen this")
         if norms.knots is not None:
-            pairs = ClosedPairs(*knotted_duals(norms), tables.breakpoints)
-            return ClosedSource(pairs, NOISE, PAIRS_A_SAMPLE), reach
+            return _knotted_source(tables, norms, scales), reach
         return NormSource(tables, norms), reach
     for side in sides:
         refuse_other_variances(tables, side.name, side.norms, network.depth, weight, bias, dtype)
     return compiled, None
+
+
+def _knotted_source(tables: KernelTables, norms: NormTables, scales: list[DoubleArray]) -> ClosedSource:
+    """Tables beside closed forms of truncated powers, taken for a closed form.
+
+    Rows of one norm stay so from layer to layer, and have tables of their own.
+    """
+    same = common_scale(scales[0], scales[-1], np.dtype(np.float64)) is not None
+    equal = one_norm_duals(norms) if same else None
+    if equal is None or norms.one_norm is None:
+        return ClosedSource(ClosedPairs(*knotted_duals(norms), tables.breakpoints), NOISE, PAIRS_A_SAMPLE)
+    return ClosedSource(ClosedPairs(*equal, tables.breakpoints), norms.one_norm.error, PAIRS_A_SAMPLE)
 
 
 def _plan(

@@ -5,11 +5,11 @@
 #     --param C=-1 --param D=1/3
 # expression: A + B*t + C*t**2 + D*t**3
 # versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
-"""Tables for inputs of other norms; see `_norms.py` for how they are evaluated."""
+"""Tables for inputs of other norms; see `_normseries.py` and `_norms.py` for how they are evaluated."""
 
 from __future__ import annotations
 
-from ._norms import MomentTable, NormTables, TensorTable
+from ._normseries import MomentTable, NormTables, TensorTable
 
 MOMENT = MomentTable(
     power=0,

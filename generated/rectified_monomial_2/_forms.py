@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ._closed_form import DUAL, DUAL_DOT
-from ._norms import NormTables
+from ._normseries import NormTables
 from ._plans import Closed
 
 CLOSED: Closed | None = (DUAL, DUAL_DOT)

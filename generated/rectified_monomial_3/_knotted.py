@@ -15,7 +15,8 @@ import numpy as np
 
 from ._closed import ClosedDual
 from ._inputs import DoubleArray
-from ._norms import NormTables, evaluate_pairs, hermite_rows
+from ._norms import evaluate_pairs
+from ._normseries import NormTables, evaluate_one_norm, hermite_rows
 
 #: The size of what the tables leave out: they are cut at coefficients of 1e-12. Call-time fits need not be closer.
 NOISE = 3e-12
@@ -29,10 +30,20 @@ def knotted_duals(tables: NormTables) -> tuple[ClosedDual, ClosedDual | None]:
     A standard deviation of 0 is served too where `tables.origin` is known. Error: that of the tables, as the
     certificate states it, and a few roundings of what the two parts are.
     """
-    return _dual(tables, "dual"), None if tables.dual_dot is None else _dual(tables, "dual_dot")
+    return _dual(tables, "dual", False), None if tables.dual_dot is None else _dual(tables, "dual_dot", False)
 
 
-def _dual(tables: NormTables, which: Literal["dual", "dual_dot"]) -> ClosedDual:
+def one_norm_duals(tables: NormTables) -> tuple[ClosedDual, ClosedDual | None] | None:
+    """The same where q11 = q22 up to roundings, closer; None where there are no tables for that.
+
+    Not to be mixed with `knotted_duals` where one is taken from the other: the two differ by the latter's error.
+    """
+    if tables.one_norm is None:
+        return None
+    return _dual(tables, "dual", True), None if tables.dual_dot is None else _dual(tables, "dual_dot", True)
+
+
+def _dual(tables: NormTables, which: Literal["dual", "dual_dot"], one_norm: bool) -> ClosedDual:
     knots, (low, high) = tables.knots, tables.norms
     assert knots is not None
     powers = knots.dual if which == "dual" else knots.dual_dot
@@ -43,7 +54,11 @@ def _dual(tables: NormTables, which: Literal["dual", "dual_dot"]) -> ClosedDual:
         scale = one * other
         rho = np.divide(q12, scale, out=np.zeros_like(q12), where=scale > 0.0)
         theta = np.arccos(np.clip(rho, -1.0, 1.0))
-        value: DoubleArray = evaluate_pairs(tables, which, one, other, theta) + powers(q11, q12, q22)
+        if one_norm:
+            value = evaluate_one_norm(tables, which, np.sqrt(scale), theta)
+        else:
+            value = evaluate_pairs(tables, which, one, other, theta)
+        value += powers(q11, q12, q22)
         if tables.origin is not None:
             zero = np.flatnonzero(scale == 0.0)
             value[zero] = _mean(tables, which, one[zero]) * _mean(tables, which, other[zero])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ._norm_tables import NORMS as COMPILED_NORMS
-from ._norms import NormTables
+from ._normseries import NormTables
 from ._plans import Closed
 
 CLOSED: Closed | None = None

@@ -13,7 +13,8 @@ import numpy as np
 
 from ._evaluation import Scratch
 from ._inputs import DoubleArray, FloatArray
-from ._norms import NormFactors, NormTables, bind, evaluate_tile, gap
+from ._norms import NormFactors, bind, evaluate_tile, gap
+from ._normseries import NormTables
 from ._roads import Job, Pairs
 
 #: Gaps below this are taken from `gap`, where a kinked sigma needs their relative error.

@@ -19,7 +19,8 @@ from ._inputs import DoubleArray
 from ._interpolation import ThetaFit, as_table, drop_of_values, drop_table, fit_theta, nodes, of_rows, transform
 from ._lowrank import mixed_road
 from ._normroads import norm_road
-from ._norms import NormTables, evaluate_pairs, moments
+from ._norms import evaluate_pairs
+from ._normseries import NormTables, moments
 from ._pairs import ClosedPairs
 from ._roads import Central, Road, TableRoad
 

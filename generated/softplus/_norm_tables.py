@@ -4,11 +4,11 @@
 # command:    kernelc compile 'log(1 + exp(t))' --name softplus
 # expression: log(1 + exp(t))
 # versions:   kernelc 0.1.0, mpmath 1.3.0, numpy 2.4.6, python-flint 0.9.0, sympy 1.14.0
-"""Tables for inputs of other norms; see `_norms.py` for how they are evaluated."""
+"""Tables for inputs of other norms; see `_normseries.py` and `_norms.py` for how they are evaluated."""
 
 from __future__ import annotations
 
-from ._norms import MomentTable, NormTables, TensorTable
+from ._normseries import MomentTable, NormTables, TensorTable
 
 MOMENT = MomentTable(
     power=0,

@@ -18,7 +18,8 @@ def norm_statement(fit: NormFit) -> dict[str, Any]:
 
     `served` is null where there are no tables of T, for `reason`; `zero_served`: whether rows that are 0 are served,
     in that range or beside it. `error_estimate`: of T and Tdot, relative to the
-    square root of the product of their values at both inputs. `truncation_at`: E[sigma(s Z)^2] without the kept
+    square root of the product of their values at both inputs; `one_norm_error_estimate`: where both inputs have one
+    norm and such pairs tables of their own. `truncation_at`: E[sigma(s Z)^2] without the kept
     terms a_k(s)^2, relative to it, so that the series' error at norms s1, s2 is at most the root of the product.
     """
     program = fit.program
@@ -33,6 +34,7 @@ def norm_statement(fit: NormFit) -> dict[str, Any]:
         "hermite_served": list(program.norms),
         "hermite_degree": len(program.hermite) - 1,
         "error_estimate": fit.error,
+        **({} if program.one_norm is None else {"one_norm_error_estimate": program.one_norm.error}),
         "numbers": fit.numbers,
         "checked": {"how": _CHECKED if tabulated else _ONE_NORM, "values": fit.checks},
         "truncation_at": [

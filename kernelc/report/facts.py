@@ -81,7 +81,9 @@ def norms_text(variance: str, subject: str, norms: Mapping[str, Any]) -> str:
     error = value_text(norms.get("error_estimate"))
     zero = ", and 0" if zero_beside(norms) else ""
     reach = f"from {value_text(low)} to {value_text(high)}{zero}"
-    return f"{reach}, by tables with an estimated error of {error} of the diagonal"
+    own = norms.get("one_norm_error_estimate")
+    closer = "" if own is None else f" ({value_text(own)} between inputs of one norm)"
+    return f"{reach}, by tables with an estimated error of {error} of the diagonal{closer}"
 
 
 def closed_form_rows(certificate: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """Errors of nngp and ntk of rows of different norms, for activations without a closed form, as a Markdown table.
 
-    python -m tests.backends.measure_norms [--norms 1/4,4] [--depths 1,2,3,10] [NAME ...]
+    python -m tests.backends.measure_norms [--norms 1/4,4] [--depths 1,2,3,10] [--at 1,1.7] [--packages DIR] [NAME ...]
 
-Not a test. Each is compiled; rows: a duplicate, an antipode, a multiple, rows within 1e-7 and 1e-9 of those, a zero
-row. The truth is the recursion with graded Gauss rules in doubles, 1 - rho carried from E[(sigma(u) / R -
-sigma(v) / R')^2] / 2; the rule itself is compared with mpmath's nested quadrature at 20 digits. A cell
-is the largest error relative to the diagonal's roots of the small matrix, and of the same pairs in a large matrix,
-large enough for one polynomial of the whole network to be fitted.
+Not a test. Each is compiled (or read from DIR, where it is there); rows: a duplicate, an antipode, a multiple, rows
+within 1e-7 and 1e-9 of those, a zero row; with `--at` the same directions, all of that norm. The truth is the recursion
+with graded Gauss rules in doubles, 1 - rho carried from E[(sigma(u) / R - sigma(v) / R')^2] / 2; the rule itself is
+compared with mpmath's nested quadrature at 20 digits. A cell is the largest error relative to the diagonal's roots of
+the small matrix, and of the same pairs in a large matrix, large enough for one polynomial of the whole network to be
+fitted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -326,6 +328,13 @@ def inputs(low: float, high: float, w: float, b: float, zero: bool) -> npt.NDArr
     return np.array([*rows, np.zeros(3)] if zero else rows)
 
 
+def of_one_norm(x: npt.NDArray[np.float64], norm: float) -> npt.NDArray[np.float64]:
+    """The same directions at one norm, and one more at an angle of 1e-3."""
+    rows = np.concatenate([x, x[:1] + 1e-3 * np.linalg.norm(x[0]) * np.array([[0.3, 0.9, -0.2]])])
+    unit: npt.NDArray[np.float64] = norm * rows / np.linalg.norm(rows, axis=1)[:, None]
+    return unit
+
+
 def errors(package: Any, activation: Activation, x: Any, depth: int, w: float, b: float) -> list[list[float]]:
     """float64 and float32, each: NNGP, NTK, and both in a large matrix."""
     exact = truth(activation, x, depth, w, b)
@@ -357,29 +366,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--norms", default="1/4,4")
     parser.add_argument("--depths", default="1,2,3,10")
+    parser.add_argument("--at", default="")
+    parser.add_argument("--packages")
     parser.add_argument("names", nargs="*", default=list(ACTIVATIONS))
     options = parser.parse_args()
     low, high = (float(Fraction(text)) for text in options.norms.split(","))
     with tempfile.TemporaryDirectory() as folder:
-        sys.path.insert(0, folder)
+        sys.path[:0] = [folder, *([options.packages] if options.packages else [])]
         print("| activation | depth, w_std, b_std | dtype | nngp | ntk | nngp, large | ntk, large |")
         print("|---|---|---|---|---|---|---|")
         for name in options.names:
             activation = ACTIVATIONS[name]
             print(f"{name}: the rule differs from mpmath by {rule_error(activation, low, high):.0e}", flush=True)
-            kernelc.compile(activation.formula, name=name, norms=(low, high)).write(folder)
+            if options.packages is None or not (Path(options.packages) / name).is_dir():
+                kernelc.compile(activation.formula, name=name, norms=(low, high)).write(folder)
             package = importlib.import_module(name)
             for depth in map(int, options.depths.split(",")):
                 for w, b in SETTINGS[depth]:
-                    x = inputs(low, high, w, b, zero=True)
-                    try:
-                        rows = errors(package, activation, x, depth, w, b)
-                    except ValueError as error:  # a layer leaves the range that was compiled
-                        print(f"| {name} | {depth}, {w}, {b} | refused: {error} |", flush=True)
-                        continue
-                    for dtype, row in zip(("float64", "float32"), rows, strict=True):
-                        cells = " | ".join(f"{value:.0e}" for value in row)
-                        print(f"| {name} | {depth}, {w}, {b} | {dtype} | {cells} |", flush=True)
+                    alone = [float(text) for text in options.at.split(",") if text]
+                    apart = inputs(low, high, w, b, zero=not alone)
+                    for norm, x in {norm: of_one_norm(apart, norm) for norm in alone}.items() or ((None, apart),):
+                        label = f"{name} | {depth}, {w}, {b}" + ("" if norm is None else f", norm {norm}")
+                        try:
+                            rows = errors(package, activation, x, depth, w, b)
+                        except ValueError as error:  # a layer leaves the range that was compiled
+                            print(f"| {label} | refused: {error} |", flush=True)
+                            continue
+                        for dtype, row in zip(("float64", "float32"), rows, strict=True):
+                            cells = " | ".join(f"{value:.0e}" for value in row)
+                            print(f"| {label} | {dtype} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

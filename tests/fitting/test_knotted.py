@@ -22,7 +22,7 @@ from kernelc.fitting.norms.knots import knots_of, refined
 from kernelc.fitting.norms.knotted import KnottedSampler
 from kernelc.fitting.norms.origin import origin_of
 from kernelc.parse import parse_activation
-from tests.backends.measure_norms import ACTIVATIONS, mean, truth
+from tests.backends.measure_norms import ACTIVATIONS, expectations, mean, moment, of_one_norm, truth
 
 _ACTIVATION = ACTIVATIONS["cusped_tanh"]
 _LOW, _HIGH = 0.8, 1.25
@@ -37,6 +37,10 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     for form in ("text", "html"):
         assert re.search(r"0\.64 to 1\.5625, and (rows that are )?0,", compiled.report(form)) is not None
     assert compiled.certificate["norms"]["error_estimate"] <= 1e-10
+    closer = compiled.certificate["norms"]["one_norm_error_estimate"]
+    assert 0.0 < closer <= 1e-13
+    for form in ("text", "html"):
+        assert f"({closer:g} between inputs of one norm)" in compiled.report(form)
     compiled.write(folder)
     sys.path.insert(0, str(folder))
     yield importlib.import_module("knotted_in_tests")
@@ -62,6 +66,34 @@ def test_matrices_of_rows_of_different_norms(package: ModuleType) -> None:
                 assert (found == found.T).all()
                 scale = np.sqrt(np.multiply.outer(np.diag(true), np.diag(true)))
                 assert float(np.max(np.abs(found[:4, :4] - true) / scale)) <= allowed
+
+
+@pytest.mark.parametrize("norm", [1.0, 1.2])
+def test_matrices_of_rows_of_one_norm(package: ModuleType, norm: float) -> None:
+    """Two hidden layers, the second of them at another norm: tables of their own, as close as a closed form."""
+    rows = of_one_norm(_rows(), norm)
+    exact = truth(_ACTIVATION, rows, 2, 0.8, 0.3)
+    filler = of_one_norm(np.random.default_rng(1).standard_normal((520, 3)), norm)
+    for x in (rows, np.concatenate([rows, filler])):
+        for kernel, true in zip((package.nngp, package.ntk), exact, strict=True):
+            found = kernel(x, depth=2, w_std=0.8, b_std=0.3)
+            assert (found == found.T).all()
+            assert float(np.max(np.abs(found[:5, :5] - true))) <= 1e-13 * true[0, 0]
+
+
+def test_dual_of_one_variance(package: ModuleType) -> None:
+    """Where both variances are the same, closely; and next to that."""
+    s, theta = 1.1, np.array([0.0, 0.02, 0.4, 2.5])
+    q = np.full(theta.shape, s * s)
+    for which, function in ((package.dual, _ACTIVATION.value), (package.dual_dot, _ACTIVATION.slope)):
+        exact = [moment(function, s, _ACTIVATION.kinks)] + [
+            expectations([lambda u, v, f=function: f(u) * f(v)], s, s, t, (_ACTIVATION.kinks,) * 2)[0]
+            for t in theta[1:]
+        ]
+        size = float(which(s * s, s * s, s * s))
+        np.testing.assert_allclose(which(q, q * np.cos(theta), q), exact, rtol=0.0, atol=1e-13 * size)
+        beside = which(q, q * np.cos(theta) * (1.0 + 5e-13), q * (1.0 + 1e-12))
+        np.testing.assert_allclose(beside[1:], exact[1:], rtol=0.0, atol=1e-10 * size)
 
 
 def test_duplicates(package: ModuleType) -> None:

@@ -64,7 +64,7 @@ def _forms(program: KernelProgram) -> str:
         "from ._evaluation import DualTables": network,
         "from ._network_tables import NETWORK as COMPILED_NETWORK": network,
         "from ._norm_tables import NORMS as COMPILED_NORMS": program.norms is not None,
-        "from ._norms import NormTables": True,
+        "from ._normseries import NormTables": True,
         "from ._plans import Closed": True,
     }
     closed = "None" if program.closed_form is None else "(DUAL, DUAL_DOT)"

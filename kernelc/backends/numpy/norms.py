@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from kernelc.program import NormKnots, NormMoment, NormProgram, NormTensor
+from kernelc.program import NormKnots, NormMoment, NormProgram, NormTensor, OneNormProgram, OneNormSeries
 
 _WIDTH = 118
 
@@ -14,12 +14,13 @@ def render(program: NormProgram) -> str:
     """The body of the module."""
     tensors = {"dual": program.dual, "dual_dot": program.dual_dot}
     moments = {"moment": program.moment, "slope_moment": program.slope_moment}
-    used = ["NormTables", *(["TensorTable"] if any(tensors.values()) else [])]
+    used = ["NormTables", *(["OneNormTable", "OneNormTables"] if program.one_norm else [])]
+    used += ["TensorTable"] if any(tensors.values()) else []
     parts = [
-        '"""Tables for inputs of other norms; see `_norms.py` for how they are evaluated."""\n\n'
+        '"""Tables for inputs of other norms; see `_normseries.py` and `_norms.py` for how they are evaluated."""\n\n'
         "from __future__ import annotations\n\n"
         + ("" if program.knots is None else "from ._knots import Knots\n")
-        + f"from ._norms import MomentTable, {', '.join(used)}\n\n"
+        + f"from ._normseries import MomentTable, {', '.join(used)}\n\n"
     ]
     parts += [f"{name.upper()} = {_moment(table)}\n\n" for name, table in moments.items() if table is not None]
     parts.append(f"HERMITE = {_nested(program.hermite)}\n\n")
@@ -28,6 +29,8 @@ def render(program: NormProgram) -> str:
     parts += [f"{name.upper()} = {_tensor(tensor)}\n\n" for name, tensor in tensors.items() if tensor is not None]
     if program.knots is not None:
         parts.append(_knots(program.knots))
+    if program.one_norm is not None:
+        parts.append(f"ONE_NORM = {_one_norm(program.one_norm)}\n\n")
     fields = [("norms", f"({program.norms[0]!r}, {program.norms[1]!r})")]
     fields += [(name, repr(getattr(program, name))) for name in ("shift", "stretch", "offset", "grade")]
     fields += [(name, "None" if table is None else name.upper()) for name, table in moments.items()]
@@ -38,6 +41,8 @@ def render(program: NormProgram) -> str:
         fields.append(("knots", "KNOTS"))
     if program.origin is not None:
         fields.append(("origin", _row(program.origin, 4)))
+    if program.one_norm is not None:
+        fields.append(("one_norm", "ONE_NORM"))
     parts.append("NORMS = NormTables(\n" + "".join(f"    {key}={value},\n" for key, value in fields) + ")\n")
     return "".join(parts)
 
@@ -54,6 +59,11 @@ def numbers(program: NormProgram) -> Iterator[float]:
         yield from (program.knots.damping, *program.knots.points)
         for row in program.knots.weights:
             yield from row
+    if program.one_norm is not None:
+        yield program.one_norm.error
+        for series in program.one_norm.series:
+            for row in series.rows:
+                yield from row
     for tensor in (program.dual, program.dual_dot):
         for layer in () if tensor is None else tensor.layers:
             for row in layer:
@@ -72,6 +82,16 @@ def _moment(table: NormMoment) -> str:
 def _tensor(tensor: NormTensor) -> str:
     layers = "".join(f"{_nested(layer)},\n" for layer in tensor.layers)
     return f'TensorTable(\n    parity="{tensor.parity}",\n    layers=(\n{layers}    ),\n)'
+
+
+def _one_norm(program: OneNormProgram) -> str:
+    both = {"dual": program.dual, "dual_dot": program.dual_dot}
+    tables = "".join(f"    {name}={'None' if series is None else _series(series)},\n" for name, series in both.items())
+    return f"OneNormTables(\n{tables}    error={program.error!r},\n)"
+
+
+def _series(series: OneNormSeries) -> str:
+    return f'OneNormTable(\n        parity="{series.parity}",\n        rows={_nested(series.rows)},\n    )'
 
 
 def _nested(rows: Sequence[Sequence[float]]) -> str:

@@ -34,6 +34,7 @@ RUNTIME_FILES = (
     "_networks.py",
     "_normroads.py",
     "_norms.py",
+    "_normseries.py",
     "_nystrom.py",
     "_pairs.py",
     "_plan.py",

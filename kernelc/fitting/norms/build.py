@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from kernelc.errors import UnsupportedError
 from kernelc.fitting.norms.activation import ScaledActivation, profile, scaled_activation
-from kernelc.fitting.norms.check import compared, largest_difference
+from kernelc.fitting.norms.check import compared, compared_one_norm, largest_difference
 from kernelc.fitting.norms.grid import AngleMap, NormMap, along_first, angle_map, norm_map, norm_transform
 from kernelc.fitting.norms.knotted import knotted_tensors
+from kernelc.fitting.norms.one_norm import one_norm_series
 from kernelc.fitting.norms.origin import origin_of
 from kernelc.fitting.norms.samples import PairSampler
 from kernelc.fitting.norms.tensor import (
@@ -39,6 +40,8 @@ Report = Callable[[str], None]
 
 #: The tables are emitted where their estimated error, relative to the square root of both moments, is below this.
 ACCEPTED = 1e-10
+#: And tables of rows of one norm, which the others would serve too.
+_ONE_NORM_ACCEPTED = 5e-13
 #: How many numbers the tables of T and Tdot may hold, and where there is a closed form too.
 _MOST_NUMBERS, _MOST_BESIDE_A_FORM = 60_000, 12_000
 #: Degree of a_k(s) that is tabulated, at least.
@@ -117,6 +120,10 @@ def fit_norms(
     whole = replace(
         program, aligned=found.aligned, dual=found.dual, dual_dot=found.dual_dot, knots=found.knots, origin=origin
     )
+    if found.knots is not None:
+        report("tabulating the kernel of rows of one norm")
+        series = one_norm_series(traits, activation, found.knots, scales.map, scales.angles)
+        whole = replace(whole, one_norm=series)
     report("comparing the tables with other roads")
     finished = _finished(traits, activation, expansion, variance, norms, whole, found.error, None)
     if finished.program is None and whole.knots is not None:
@@ -300,13 +307,24 @@ def _finished(
     with ctx.workprec(expansion.precision):
         error = largest_difference(program, expansion, variance)
     checks = len(program.hermite)
+    if reason is None and program.one_norm is not None:
+        found, count = compared_one_norm(traits, activation, program, norms)
+        own, checks = replace(program.one_norm, error=_rounded_up(max(error, found))), checks + count
+        program = replace(program, one_norm=own if own.error <= _ONE_NORM_ACCEPTED else None)
     if reason is None:
         found, count = compared(traits, activation, program, norms)
         error, checks = max(error, found, dropped), checks + count
     if not error <= ACCEPTED:
         return _none(norms, f"the tables differ by {error:.0e} from other roads, more than {ACCEPTED:.0e}")
-    count = sum(layer_count(t) for t in (program.dual, program.dual_dot) if t is not None)
-    return NormFit(norms, program, _rounded_up(error), reason, count, checks, _tails(activation, norms, expansion))
+    tails = _tails(activation, norms, expansion)
+    return NormFit(norms, program, _rounded_up(error), reason, _count(program), checks, tails)
+
+
+def _count(program: NormProgram) -> int:
+    """How many numbers the tables of T and Tdot hold."""
+    tensors = sum(layer_count(t) for t in (program.dual, program.dual_dot) if t is not None)
+    own = () if program.one_norm is None else program.one_norm.series
+    return tensors + sum(len(row) for series in own for row in series.rows)
 
 
 def _rounded_up(error: float) -> float:

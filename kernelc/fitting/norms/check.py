@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
-from flint import arb
+from flint import arb, ctx
 from numpy.typing import NDArray
 
 from kernelc.fitting.norms.activation import ScaledActivation
@@ -17,10 +18,11 @@ from kernelc.fitting.proxy import Proxy, make_proxy
 from kernelc.fitting.quadrature import PairIntegral
 from kernelc.model import ActivationTraits, HermiteExpansion
 from kernelc.numerics._knots import Knots
-from kernelc.program import NormMoment, NormProgram, NormTensor
+from kernelc.program import NormMoment, NormProgram, NormTensor, OneNormSeries
 
 Array = NDArray[np.float64]
 _INTEGRAL_POINTS = 120
+_BITS = 160
 _NUDGE = 1.0 + 2.0**-51
 #: Places in the declared range (0: low, 1: high, in its logarithm) and angles at which the tables are compared:
 #: ends, equal norms, near and nearly opposite pairs, and the middle.
@@ -43,6 +45,24 @@ _CHECKS = (
     (1.0, 1.0, 3.1),
     (0.59, 0.57, 3.139),
 )
+#: The same between rows of one norm.
+_ONE_NORM_CHECKS = (
+    (0.0, 0.0),
+    (1.0, 0.0),
+    (0.47, 0.0004),
+    (1.0, 0.0071),
+    (0.29, 0.013),
+    (0.91, 0.034),
+    (0.0, 0.12),
+    (0.61, 0.27),
+    (0.83, 0.66),
+    (0.11, 1.1),
+    (0.72, 1.571),
+    (0.38, 2.2),
+    (0.97, 2.87),
+    (0.55, 3.08),
+    (1.0, 3.135),
+)
 
 
 def _map(program: NormProgram) -> NormMap:
@@ -64,8 +84,12 @@ def _layer_values(tensor: NormTensor, x: Array) -> Array:
 
 def _series(tensor: NormTensor, x: Array) -> Array:
     """Chebyshev coefficients in z at one pair of norms."""
-    terms = _layer_values(tensor, x)
-    start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[tensor.parity]
+    return _spread(tensor.parity, _layer_values(tensor, x))
+
+
+def _spread(parity: str, terms: Array) -> Array:
+    """All Chebyshev coefficients from those that the parity leaves."""
+    start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[parity]
     series = np.zeros(start + step * len(terms))
     series[start::step] = terms
     return series
@@ -77,17 +101,53 @@ def _normalized(tensor: NormTensor, x: Array, z: float) -> float:
 
 def _value(program: NormProgram, s: Array, x: Array, theta: float) -> list[float]:
     """T and, where it is not refused, Tdot, not normalized."""
-    values = _tabulated(program, s, x, theta)
+    return _with_knots(program, _tabulated(program, s, x, theta), s, theta)
+
+
+def _with_knots(program: NormProgram, values: list[float], s: Array, theta: float) -> list[float]:
+    """The tables' part of both and, where there are knots, theirs."""
     if program.knots is None:
         return values
     powers = Knots(program.knots.damping, program.knots.points, program.knots.weights)
-    cross = s[0] * s[1] * cosine_sine(theta)[0]
+    cross = _cross(s, theta)
     if theta == 0.0 and s[0] != s[1]:
         # beyond the boundary, as emitted code asks, where the determinant is 0: its rounding would be an angle of 1e-8
         cross *= _NUDGE
     covariance = np.array([[s[0] * s[0]], [cross], [s[1] * s[1]]])
     parts = (powers.dual, powers.dual_dot)
     return [value + float(part(*covariance)[0]) for value, part in zip(values, parts, strict=False)]
+
+
+def _cross(s: Array, theta: float) -> float:
+    return float(s[0] * s[1] * cosine_sine(theta)[0])
+
+
+def _true_angle(s: Array, theta: float) -> float:
+    """The angle that the covariance has when it is rounded: near 0 and pi it is farther off than a rounding."""
+    if theta == 0.0:
+        return theta
+    with ctx.workprec(_BITS):
+        size = arb(float(s[0] * s[0])).sqrt() * arb(float(s[1] * s[1])).sqrt()
+        return float((arb(_cross(s, theta)) / size).acos().mid())
+
+
+def _one_norm_value(program: NormProgram, s: Array, x: Array, theta: float) -> list[float]:
+    """The same from the tables of one norm; s, x: of both rows of the pair."""
+    assert program.one_norm is not None
+    z = float(angle_map(program.grade).variable(np.array([theta]))[0])
+    moments = (program.moment, program.slope_moment)
+    values = [
+        moment(table, s[0], x[0]) * float(np.polynomial.chebyshev.chebval(z, _one_norm_series(series, x)))
+        for series, table in zip(program.one_norm.series, moments, strict=False)
+        if table is not None
+    ]
+    return _with_knots(program, values, s, theta)
+
+
+def _one_norm_series(series: OneNormSeries, x: Array) -> Array:
+    """Chebyshev coefficients in z at one norm."""
+    terms = [float(np.polynomial.chebyshev.chebval(x[0], np.array(row))) if row else 0.0 for row in series.rows]
+    return _spread(series.parity, np.array(terms))
 
 
 def _tabulated(program: NormProgram, s: Array, x: Array, theta: float) -> list[float]:
@@ -142,12 +202,31 @@ def compared(
     traits: ActivationTraits, activation: ScaledActivation, program: NormProgram, norms: tuple[float, float]
 ) -> tuple[float, int]:
     """(largest difference, how many) of T and Tdot from double integrals, relative to both moments' roots."""
+    return _compared(traits, activation, program, norms, _CHECKS, _value)
+
+
+def compared_one_norm(
+    traits: ActivationTraits, activation: ScaledActivation, program: NormProgram, norms: tuple[float, float]
+) -> tuple[float, int]:
+    """The same of the tables of rows of one norm."""
+    places = tuple((place, place, theta) for place, theta in _ONE_NORM_CHECKS)
+    return _compared(traits, activation, program, norms, places, _one_norm_value)
+
+
+def _compared(
+    traits: ActivationTraits,
+    activation: ScaledActivation,
+    program: NormProgram,
+    norms: tuple[float, float],
+    places: tuple[tuple[float, float, float], ...],
+    evaluate: Callable[[NormProgram, Array, Array, float], list[float]],
+) -> tuple[float, int]:
     sizes = (1e-4, 1e-4 if activation.with_slope else 0.0)
     proxy = make_proxy(traits, Fraction(1), activation.radius * norms[1], sizes)
     moments = [m for m in (program.moment, program.slope_moment) if m is not None]
     low, high = arb(norms[0]).log(), arb(norms[1]).log()
     worst, done = 0.0, 0
-    for first, second, theta in _CHECKS:
+    for first, second, theta in places:
         s = np.array([float((low + (high - low) * arb(u)).exp().mid()) for u in (first, second)])
         x = _map(program).variable(s)
         scale = [float(np.sqrt(moment(m, s[0], x[0]) * moment(m, s[1], x[1]))) for m in moments]
@@ -155,8 +234,8 @@ def compared(
         left = _scaled(proxy, float(s[0]), activation.radius)
         right = left if s[1] == s[0] else _scaled(proxy, float(s[1]), activation.radius)
         pair = PairIntegral(left, sizes_two, right)
-        exact = pair(theta)
-        for value, true, size in zip(_value(program, s, x, theta), exact, scale, strict=False):
+        exact = pair(theta if program.knots is None else _true_angle(s, theta))
+        for value, true, size in zip(evaluate(program, s, x, theta), exact, scale, strict=False):
             worst, done = max(worst, abs(value - true) / size), done + 1
     return worst, done
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kernelc.fitting.norms.activation import ScaledActivation, evaluate, profile
 from kernelc.fitting.norms.grid import AngleMap, NormMap
 from kernelc.fitting.norms.knots import knots_of, refined, split
-from kernelc.fitting.norms.samples import PairSampler, outer_product, outer_rule
+from kernelc.fitting.norms.samples import OUTER_RULES, PairSampler, Rules, outer_product, outer_rule
 from kernelc.fitting.norms.tensor import Tensors, full_tensor, layer_count, sampled, truncated
 from kernelc.model import ActivationTraits
 from kernelc.program import NormKnots, Parity
@@ -60,7 +60,10 @@ def knotted_tensors(
 class KnottedSampler(PairSampler):
     """theta -> array (kernels, n, n) of the rest over n(s1) n(s2) (and for Tdot over m(s1) m(s2))."""
 
-    def __init__(self, activation: ScaledActivation, knots: NormKnots, s: Array, parity: str) -> None:
+    def __init__(
+        self, activation: ScaledActivation, knots: NormKnots, s: Array, parity: str, rules: Rules = OUTER_RULES
+    ) -> None:
+        self._rules = rules
         short = refined(activation, knots)
         self._smooth, self._powers = split(short, knots)
         self._knots = np.array(knots.points)
@@ -84,7 +87,7 @@ class KnottedSampler(PairSampler):
         """The double integrals, for theta near 0 or pi: the outer function is kinked, the inner one smooth."""
         mirrored = theta > np.pi / 2
         angle = float(np.pi) - theta if mirrored else theta
-        z, weight = outer_rule(*self._cut_panels(angle))
+        z, weight = outer_rule(*self._cut_panels(angle), self._rules)
         side = -1.0 if mirrored else 1.0
         kernels = self.moments.shape[1]
         outer = np.empty((2, kernels, len(self._s), z.size))

@@ -28,7 +28,8 @@ _DEGREES = (300, 500, 800, 1200, 2000, 4000)
 #: Products of coefficients that are kept: 64 MB.
 _PRODUCTS = 2**23
 #: Where 16 points resolve a panel, a function analytic about it, 8 do on a quarter of it and 5 on a 32nd.
-_OUTER_RULES = ((0.25, legendre_rule(16)), (1.0 / 32.0, legendre_rule(8)), (0.0, legendre_rule(5)))
+Rules = tuple[tuple[float, tuple[Array, Array]], ...]
+OUTER_RULES: Rules = ((0.25, legendre_rule(16)), (1.0 / 32.0, legendre_rule(8)), (0.0, legendre_rule(5)))
 _INNER_NODES, _INNER_WEIGHTS = legendre_rule(14)
 #: Cuts of the inner Gaussian, in standard deviations.
 _SPLITS = np.array([-8.6, -4.0, 0.0, 4.0, 8.6])
@@ -213,15 +214,18 @@ class PairSampler:
         return found
 
 
-def outer_rule(left: Array, right: Array, shares: Array | None = None) -> tuple[Array, Array]:
+def outer_rule(
+    left: Array, right: Array, shares: Array | None = None, rules: Rules = OUTER_RULES
+) -> tuple[Array, Array]:
     """Nodes of Gauss and Legendre on panels, and their weights times the normal density.
 
-    `shares`: the panels' widths in those of panels that need all nodes, where they are cut further.
+    `shares`: the panels' widths in those of panels that need all nodes, where they are cut further; `rules`: above
+    which share which rule is taken.
     """
     half, middle = 0.5 * (right - left), 0.5 * (right + left)
     part = np.ones(len(left)) if shares is None else shares
     nodes, weights = [], []
-    for above, (points, rule) in _OUTER_RULES:
+    for above, (points, rule) in rules:
         chosen = part > above
         part = np.where(chosen, 0.0, part)
         nodes.append((middle[chosen, None] + half[chosen, None] * points).reshape(-1))
