@@ -21,9 +21,9 @@ from kernelc.model import ActivationTraits
 from kernelc.program import NormKnots, OneNormProgram, OneNormSeries, Parity
 
 Array = NDArray[np.float64]
-#: Norms over a range of a factor of 25, at least, and for each unit of its length; degrees in the angle the same way.
-_FEWEST_NORMS, _NORMS = 24, 64
-_FEWEST_ANGLES, _ANGLES, _MORE_ANGLES = 80, 72, 24
+#: Norms, and degrees in the angle: so many, and so many more for each factor of 25 of the range.
+_NORMS, _MORE_NORMS = 16, 48
+_ANGLES, _MORE_ANGLES = 72, 24
 #: Where the last coefficients are no rounding, once more with so many times as many.
 _GROWTH = (1.0, 1.5)
 _SETTLED, _LAST = 1e-14, 3
@@ -39,8 +39,8 @@ def one_norm_series(
     """The rest of T and of Tdot, its error not known yet; None where no series settles."""
     length = 2.0 / norms.stretch / math.log(25.0)
     for growth in _GROWTH:
-        count = 8 * math.ceil(growth * max(_FEWEST_NORMS, _NORMS * length) / 8.0)
-        degree = 8 * math.ceil(growth * max(_FEWEST_ANGLES, _ANGLES + _MORE_ANGLES * length) / 8.0)
+        count = 8 * math.ceil(growth * (_NORMS + _MORE_NORMS * length) / 8.0)
+        degree = 8 * math.ceil(growth * (_ANGLES + _MORE_ANGLES * length) / 8.0)
         tables = [
             _coefficients(kernel) for kernel in _values(traits, activation, knots, norms.points(count), angles, degree)
         ]

@@ -236,8 +236,9 @@ def outer_rule(
 
 def _degree(activation: ScaledActivation, s: Array) -> int:
     """The first degree whose series converges at the largest and the smallest norm; the last where none does."""
+    norms = sorted({float(s.min()), float(s.max())})
     for degree in _DEGREES[:-1]:
-        ends = np.array([profile(activation, float(v), degree).coefficients for v in (s.max(), s.min())])
+        ends = np.array([profile(activation, v, degree).coefficients for v in norms])
         if float(_tails(ends).max()) <= _RESOLVED:
             return degree
     return _DEGREES[-1]
