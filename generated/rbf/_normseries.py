@@ -7,6 +7,7 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
@@ -165,6 +166,19 @@ def progression(parity: str) -> tuple[int, int]:
     return {"even": (0, 2), "odd": (1, 2)}.get(parity, (0, 1))
 
 
+@lru_cache(maxsize=8)
+def _one_norm_columns(tables: NormTables, which: Literal["dual", "dual_dot"]) -> DoubleArray:
+    """Coefficients of T_j(x) T_m(z), (norms, degrees)."""
+    assert tables.one_norm is not None
+    table = tables.one_norm.dual if which == "dual" else tables.one_norm.dual_dot
+    assert table is not None
+    start, step = progression(table.parity)
+    columns = np.zeros((max(map(len, table.rows)), start + step * len(table.rows)))
+    for m, row in enumerate(table.rows):
+        columns[: len(row), start + step * m] = row
+    return columns
+
+
 def evaluate_one_norm(
     tables: NormTables, which: Literal["dual", "dual_dot"], s: DoubleArray, theta: DoubleArray
 ) -> DoubleArray:
@@ -172,23 +186,13 @@ def evaluate_one_norm(
 
     `tables` has `one_norm`, and every s is in `tables.norms`.
     """
-    assert tables.one_norm is not None
-    table, moment = tables.one_norm.dual, tables.moment
-    if which == "dual_dot":
-        assert tables.one_norm.dual_dot is not None
-        assert tables.slope_moment is not None
-        table, moment = tables.one_norm.dual_dot, tables.slope_moment
+    moment = tables.moment if which == "dual" else tables.slope_moment
+    assert moment is not None
     # many pairs may have the same norm, at other angles
     norms, index = np.unique(s, return_inverse=True)
     x = norm_variable(tables, norms)
-    count = max(map(len, table.rows))
-    columns = np.zeros((count, len(table.rows)))
-    for m, row in enumerate(table.rows):
-        columns[: len(row), m] = row
-    terms = (chebyshev_rows(x, count) @ columns) * root(moment, norms, x)[:, None] ** 2
-    start, step = progression(table.parity)
-    series = np.zeros((start + step * len(table.rows), len(norms)))
-    series[start::step] = terms.T
+    columns = _one_norm_columns(tables, which)
+    series = (chebyshev_rows(x, len(columns)) @ columns).T * root(moment, norms, x) ** 2
     z, chosen = angle_variable(tables, theta), index.reshape(-1)
     result = np.empty(theta.size)
     for first in range(0, theta.size, _PAIRS):

@@ -126,19 +126,23 @@ def choose_source(
     if norms is not None and serves(norms) and (norms.dual_dot is not None or not network.tangent):
         reach = Reach(*norms.norms, norms.origin is not None, "recompile with --norms LOW,HIGH to widen this")
         if norms.knots is not None:
-            return _knotted_source(tables, norms, scales), reach
+            return _knotted_source(tables, norms, scales, dtype), reach
         return NormSource(tables, norms), reach
     for side in sides:
         refuse_other_variances(tables, side.name, side.norms, network.depth, weight, bias, dtype)
     return compiled, None
 
 
-def _knotted_source(tables: KernelTables, norms: NormTables, scales: list[DoubleArray]) -> ClosedSource:
+def _knotted_source(
+    tables: KernelTables, norms: NormTables, scales: list[DoubleArray], dtype: np.dtype[Any]
+) -> ClosedSource:
     """Tables beside closed forms of truncated powers, taken for a closed form.
 
-    Rows of one norm stay so from layer to layer, and have tables of their own.
+    Rows of one norm stay so from layer to layer, and have tables of their own. Norms that differ by float32's roundings
+    count as one where 1 - T / (R R') goes like the square of that, not at jumps.
     """
-    same = common_scale(scales[0], scales[-1], np.dtype(np.float64)) is not None
+    rounding = dtype if norms.dual_dot is not None else np.dtype(np.float64)
+    same = common_scale(scales[0], scales[-1], rounding) is not None
     equal = one_norm_duals(norms) if same else None
     if equal is None or norms.one_norm is None:
         return ClosedSource(ClosedPairs(*knotted_duals(norms), tables.breakpoints), NOISE, PAIRS_A_SAMPLE)
