@@ -41,6 +41,10 @@ _FLAT = 16.0
 _CHUNK = 4096
 #: q12 is passed this much beyond the boundary where the rows are parallel, so that the determinant is clipped to 0.
 _NUDGE, _BELOW = 1.0 + 2.0**-51, 1.0 - 2.0**-52
+#: Between these sines (from 0 for equal norms) two neighbouring q12 are taken together: one alone stands for an angle
+#: that is off by a rounding over it.
+_PARALLEL, _NARROW = 1e-7, 0.3
+_SPLIT = 2.0**27 + 1.0
 #: Below this log(s/s') counts as 0 where Tdot is even and smooth in it.
 _EQUAL = 1e-7
 
@@ -110,7 +114,13 @@ class ClosedPairs:
             # 2 |q12| <= q11 + q22 holds of the rounded numbers too
             limit = 0.5 * (q11 + q22) * _BELOW
             cross = np.where(one != other, np.clip(cross, -limit, limit), cross)
-        return evaluate_closed(which, q11, cross, q22)
+        value = evaluate_closed(which, q11, cross, q22)
+        sine = np.sin(theta)
+        narrow = np.flatnonzero((sine < _NARROW) & ((sine > _PARALLEL) | ((one == other) & (sine > 0.0))))
+        if narrow.size:
+            flat = [np.ascontiguousarray(q).reshape(-1)[narrow] for q in (q11, cross, q22, sine)]
+            value.reshape(-1)[narrow] = _between(which, flat[0], flat[1], flat[2], flat[3])
+        return value
 
     def tau(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """tau of pairs, (k,); 0 where a row's R is 0. Where sigma jumps, T has the kink that Tdot has elsewhere."""
@@ -254,6 +264,50 @@ class ClosedPairs:
         values = drops / rays**order
         result = _barycentric(grid, values, 1.0 / steps)
         return np.where(size > 0.0, np.maximum(result, 0.0), 0.0)
+
+
+def _between(
+    which: ClosedDual, q11: DoubleArray, cross: DoubleArray, q22: DoubleArray, target: DoubleArray
+) -> DoubleArray:
+    """The value at sin(theta) = `target`, which lies between those of two neighbouring q12.
+
+    One q12 alone is an angle that is off by a rounding over theta, which a sigma that is steep at large norms sees.
+    """
+    for _ in range(2):
+        # what is added is a rounding or two: the sum is the nearest double
+        cross = cross + 0.5 * (_sine_squared(q11, cross, q22) - target * target) * (q11 * (q22 / cross))
+    first = np.sqrt(np.maximum(_sine_squared(q11, cross, q22), 0.0))
+    beside = np.nextafter(cross, np.where(first > target, np.copysign(np.inf, cross), 0.0))
+    second = np.sqrt(np.maximum(_sine_squared(q11, beside, q22), 0.0))
+    apart = first - second
+    share = np.where(apart != 0.0, (first - target) / np.where(apart != 0.0, apart, 1.0), 0.0)
+    share = np.clip(share, 0.0, 1.0)
+    values = evaluate_closed(which, q11, cross, q22), evaluate_closed(which, q11, beside, q22)
+    return (1.0 - share) * values[0] + share * values[1]
+
+
+def _sine_squared(q11: DoubleArray, cross: DoubleArray, q22: DoubleArray) -> DoubleArray:
+    """1 - q12^2 / (q11 q22) with a small relative error, for numbers of any size."""
+    (one, first), (other, second), (middle, third) = np.frexp(q11), np.frexp(q22), np.frexp(cross)
+    both = first + second
+    one = np.where(both % 2 != 0, 2.0 * one, one)
+    middle = np.ldexp(middle, third - np.floor_divide(both, 2))
+    product, rounding = _product(one, other)
+    square, lost = _product(middle, middle)
+    result: DoubleArray = ((product - square) + (rounding - lost)) / product
+    return result
+
+
+def _product(one: DoubleArray, other: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """The product, and its rounding exactly (Dekker 1971); numbers near 1."""
+    product = one * other
+    halves = []
+    for value in (one, other):
+        wide = _SPLIT * value
+        high = wide - (wide - value)
+        halves.append((high, value - high))
+    (a, b), (c, d) = halves
+    return product, ((a * c - product) + a * d + b * c) + b * d
 
 
 def _farther(

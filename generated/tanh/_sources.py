@@ -232,7 +232,7 @@ class ClosedSource:
                 values[1] *= common * common
             else:
                 values.append(np.zeros_like(theta))
-            return np.array(values), _true_angles(common, theta)
+            return np.array(values), theta
 
         fit = fit_theta(sample, (_FIT[dtype] + self.noise) * ends, bulk)
         if not fit.serves:
@@ -379,15 +379,6 @@ def _with_central(road: TableRoad, bulk: tuple[float, float], dtype: np.dtype[An
     if needed > min(_SHORTER * longest, theta.size - _SPARE):
         return road
     return replace(road, central=Central(low, high, bundle((value, *slope), dtype), bundle((drop, *slope), dtype)))
-
-
-def _true_angles(scale: float, theta: DoubleArray) -> DoubleArray:
-    """The angles that the rounded s^2 cos(theta) stands for."""
-    q = scale * scale
-    cross = scale * scale * np.cos(theta)
-    near, far = np.sqrt(np.maximum(q - cross, 0.0) / (2.0 * q)), np.sqrt(np.maximum(q + cross, 0.0) / (2.0 * q))
-    angles: DoubleArray = np.where(cross > 0.0, 2.0 * np.arcsin(near), np.pi - 2.0 * np.arcsin(far))
-    return angles
 
 
 def _entries(left: Side, right: Side) -> int:
