@@ -44,6 +44,7 @@ _NUDGE, _BELOW = 1.0 + 2.0**-51, 1.0 - 2.0**-52
 #: Between these sines (from 0 for equal norms) two neighbouring q12 are taken together: one alone stands for an angle
 #: that is off by a rounding over it.
 _PARALLEL, _NARROW = 1e-7, 0.3
+_TINIEST = 1e-280
 _SPLIT = 2.0**27 + 1.0
 #: Below this log(s/s') counts as 0 where Tdot is even and smooth in it.
 _EQUAL = 1e-7
@@ -116,7 +117,9 @@ class ClosedPairs:
             cross = np.where(one != other, np.clip(cross, -limit, limit), cross)
         value = evaluate_closed(which, q11, cross, q22)
         sine = np.sin(theta)
-        narrow = np.flatnonzero((sine < _NARROW) & ((sine > _PARALLEL) | ((one == other) & (sine > 0.0))))
+        # squares that underflow have no neighbours to speak of
+        chosen = (sine < _NARROW) & (np.abs(cross) > _TINIEST) & (np.minimum(q11, q22) > _TINIEST)
+        narrow = np.flatnonzero(chosen & ((sine > _PARALLEL) | ((one == other) & (sine > 0.0))))
         if narrow.size:
             flat = [np.ascontiguousarray(q).reshape(-1)[narrow] for q in (q11, cross, q22, sine)]
             value.reshape(-1)[narrow] = _between(which, flat[0], flat[1], flat[2], flat[3])
