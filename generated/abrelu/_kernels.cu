@@ -592,6 +592,9 @@ INLINE double closed_slope(double q11, double q12, double q22) {
 #define RAY_REACH 0.06
 #define RAY_FLAT 16.0
 #define RAY_EQUAL 1e-7
+#define RAY_PARALLEL 1e-7
+#define RAY_NARROW 0.3
+#define RAY_TINIEST 1e-306
 #define RAY_NUDGE (1.0 + 4.440892098500626e-16)
 #define RAY_TINY 1e-2
 #define RAY_AGREED 4e-15
@@ -608,6 +611,39 @@ INLINE double kink_reach(double one, double other) {
     return reach < 1.0 ? reach : 1.0;
 }
 
+INLINE double closed_value(int slope, double q11, double cross, double q22) {
+#if CLOSED_SLOPE
+    return slope ? closed_slope(q11, cross, q22) : closed_dual(q11, cross, q22);
+#else
+    return closed_dual(q11, cross, q22);
+#endif
+}
+
+/* sqrt(1 - q12^2 / (q11 q22)) with a small relative error, for numbers of any size. */
+INLINE double sine_of(double q11, double cross, double q22) {
+    int first, second, third;
+    double one = frexp(q11, &first), other = frexp(q22, &second), middle = frexp(cross, &third);
+    const int both = first + second, odd = both & 1;
+    one = odd ? 2.0 * one : one;
+    middle = ldexp(middle, third - (both - odd) / 2);
+    const double product = one * other, square = middle * middle;
+    const double left = (product - square) + (fma(one, other, -product) - fma(middle, middle, -square));
+    return left > 0.0 ? sqrt(left / product) : 0.0;
+}
+
+/* T, or Tdot for `slope`, at an angle of this sine, between its values at two neighbouring q12. */
+APART double between(int slope, double q11, double cross, double q22, double sine) {
+    for (int k = 0; k < 2; ++k) {
+        const double now = sine_of(q11, cross, q22);
+        cross = cross + 0.5 * (now - sine) * (now + sine) * (q11 * (q22 / cross));
+    }
+    const double first = sine_of(q11, cross, q22);
+    const double beside = nextafter(cross, first > sine ? 2.0 * cross : 0.0), second = sine_of(q11, beside, q22);
+    double share = first != second ? (first - sine) / (first - second) : 0.0;
+    share = share < 0.0 ? 0.0 : share > 1.0 ? 1.0 : share;
+    return (1.0 - share) * closed_value(slope, q11, cross, q22) + share * closed_value(slope, q11, beside, q22);
+}
+
 /* T, or Tdot for `slope`, at the angle theta, or pi - theta where `sign` is -1. */
 APART double raw_value(int slope, double one, double other, double theta, double sign) {
     const double cosine = sign * cos(theta), q11 = one * one, q22 = other * other;
@@ -619,11 +655,12 @@ APART double raw_value(int slope, double one, double other, double theta, double
         const double limit = 0.5 * (q11 + q22) * RAY_BELOW;
         cross = cross > limit ? limit : cross < -limit ? -limit : cross;
     }
-#if CLOSED_SLOPE
-    return slope ? closed_slope(q11, cross, q22) : closed_dual(q11, cross, q22);
-#else
-    return closed_dual(q11, cross, q22);
-#endif
+    const double sine = sin(theta);
+    if (sine < RAY_NARROW && fabs(cross) > RAY_TINIEST && q11 > RAY_TINIEST && q22 > RAY_TINIEST &&
+        (sine > RAY_PARALLEL || (one == other && sine > 0.0))) {
+        return between(slope, q11, cross, q22, sine);
+    }
+    return closed_value(slope, q11, cross, q22);
 }
 
 INLINE double row_size(double s) {

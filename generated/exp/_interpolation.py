@@ -39,8 +39,8 @@ _GAUSS = np.polynomial.legendre.leggauss(12)
 #: many of the last coefficients have to be within the function's own roundings.
 _MANY_ROWS, _ROW_NODES, _MOST_WIDE, _LAST, _ROUNDING = 1024, 96, 256.0, 6, 8e-15
 
-#: theta (k,) -> the values of two functions of theta, (2, k), and the angles that they truly belong to.
-Sampler = Callable[[DoubleArray], tuple[DoubleArray, DoubleArray]]
+#: theta (k,) -> the values of two functions of theta, (2, k).
+Sampler = Callable[[DoubleArray], DoubleArray]
 
 
 def nodes(low: float, high: float, count: int) -> DoubleArray:
@@ -152,16 +152,8 @@ def as_table(edges: tuple[float, ...], rows: list[DoubleArray], dtype: np.dtype[
 
 
 def _sampled(sample: Sampler, low: float, high: float, count: int) -> DoubleArray:
-    """Chebyshev coefficients (2, count); samples that belong to a neighbouring angle are moved by the slope."""
-    wanted = nodes(low, high, count)
-    values, true = sample(wanted)
-    matrix = transform(count)
-    rows: DoubleArray = values @ matrix.T
-    shift = wanted - true
-    if bool(shift.any()):
-        local = (2.0 * wanted - low - high) / (high - low)
-        slopes = [np.polynomial.chebyshev.chebval(local, np.polynomial.chebyshev.chebder(row)) for row in rows]
-        rows = (values + np.array(slopes) * (2.0 / (high - low)) * shift) @ matrix.T
+    """Chebyshev coefficients (2, count)."""
+    rows: DoubleArray = sample(nodes(low, high, count)) @ transform(count).T
     return rows
 
 
@@ -224,9 +216,9 @@ def _excess(sample: Sampler, left: float, right: float, rows: DoubleArray, toler
     beside = [_BESIDE * right] if left == 0.0 else []
     beside += [np.pi - _BESIDE * (np.pi - left)] if right == np.pi else []
     if beside:
-        values, true = sample(np.concatenate(beside))
-        local = np.clip((2.0 * true - left - right) / (right - left), -1.0, 1.0)
-        missed = np.abs(values - [np.polynomial.chebyshev.chebval(local, row) for row in rows]).max(axis=1)
+        theta = np.concatenate(beside)
+        local = np.clip((2.0 * theta - left - right) / (right - left), -1.0, 1.0)
+        missed = np.abs(sample(theta) - [np.polynomial.chebyshev.chebval(local, row) for row in rows]).max(axis=1)
         excess = max(excess, float((missed / (_SEEN * allowed)).max()))
     return excess
 

@@ -146,17 +146,27 @@ def _by_norms(
             )
         sides.append(s.reshape(-1))
     if norms.knots is not None:
-        duals = knotted_duals(norms)
-        equal = one_norm_duals(norms) if bool(np.array_equal(first, second)) else None
-        if equal is not None:
-            duals = equal
-        chosen = duals[0] if which == "dual" else duals[1]
-        assert chosen is not None
         limit = np.sqrt(first) * np.sqrt(second)
         _require_covariance(limit, cross, dtype)
-        return evaluate_closed(chosen, first, np.clip(cross, -limit, limit), second)
+        return _by_knots(norms, which, first, np.clip(cross, -limit, limit), second)
     theta = np.arccos(_correlation(first, cross, second, dtype)).reshape(-1)
     return evaluate_pairs(norms, which, sides[0], sides[1], theta).reshape(cross.shape)
+
+
+def _by_knots(
+    norms: NormTables, which: Literal["dual", "dual_dot"], first: DoubleArray, cross: DoubleArray, second: DoubleArray
+) -> DoubleArray:
+    """T or Tdot by tables with knots, each element by the closest that serves it: its value is its own."""
+    index = 0 if which == "dual" else 1
+    value = np.empty(cross.shape)
+    duals = one_norm_duals(norms)
+    same = (first == second) & (duals is not None)
+    for where, roads in ((same, duals), (~same, knotted_duals(norms))):
+        if roads is not None and bool(where.any()):
+            road = roads[index]
+            assert road is not None
+            value[where] = evaluate_closed(road, first[where], cross[where], second[where])
+    return value
 
 
 def _is_compiled_variance(tables: KernelTables, *variances: DoubleArray) -> bool:

@@ -225,14 +225,14 @@ class ClosedSource:
         roads = [self.pairs.dual, *([] if self.pairs.dual_dot is None else [self.pairs.dual_dot])]
         ends = np.array([1.0, 1.0 if len(roads) == 1 else float(self.slopes(scale, powers)[0])])
 
-        def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+        def sample(theta: DoubleArray) -> DoubleArray:
             rows = np.full(theta.shape, common)
             values = [self.pairs.raw(which, rows, rows, theta) / size for which in roads]
             if len(values) == 2:
                 values[1] *= common * common
             else:
                 values.append(np.zeros_like(theta))
-            return np.array(values), theta
+            return np.array(values)
 
         fit = fit_theta(sample, (_FIT[dtype] + self.noise) * ends, bulk)
         if not fit.serves:
@@ -310,13 +310,13 @@ class NormSource:
         dotted = self.norms.dual_dot is not None
         ends = np.array([1.0, float(self.slopes(scale, powers)[0]) if dotted else 1.0])
 
-        def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+        def sample(theta: DoubleArray) -> DoubleArray:
             rows = np.full(theta.shape, common)
             values = np.zeros((2, theta.size))
             values[0] = evaluate_pairs(self.norms, "dual", rows, rows, theta) / size
             if dotted:
                 values[1] = evaluate_pairs(self.norms, "dual_dot", rows, rows, theta) * (common * common / size)
-            return values, theta
+            return values
 
         # the tables have more noise than the closed forms
         fit = fit_theta(sample, 100.0 * _FIT[dtype] * ends, bulk)
@@ -330,12 +330,12 @@ class NormSource:
         direct = (kappa.direct, *(() if dual is None else (dual.direct,)))
         factors = (1.0 / kappa.at_one, self.tables.variance / kappa.at_one)
 
-        def sample(theta: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+        def sample(theta: DoubleArray) -> DoubleArray:
             scratch, values = Scratch(theta.size, np.dtype(np.float64)), np.zeros((2, theta.size))
             for table, factor, out in zip(direct, factors, values, strict=False):
                 evaluate(table, np.cos(theta), theta, out, scratch)
                 out *= factor
-            return values, theta
+            return values
 
         ends = np.array([1.0, 1.0 if dual is None else dual.at_one * factors[1]])
         fit = fit_theta(sample, _FIT[dtype] * ends, bulk)

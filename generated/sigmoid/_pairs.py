@@ -44,7 +44,7 @@ _NUDGE, _BELOW = 1.0 + 2.0**-51, 1.0 - 2.0**-52
 #: Between these sines (from 0 for equal norms) two neighbouring q12 are taken together: one alone stands for an angle
 #: that is off by a rounding over it.
 _PARALLEL, _NARROW = 1e-7, 0.3
-_TINIEST = 1e-280
+_TINIEST = 1e-306
 _SPLIT = 2.0**27 + 1.0
 #: Below this log(s/s') counts as 0 where Tdot is even and smooth in it.
 _EQUAL = 1e-7

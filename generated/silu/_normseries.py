@@ -16,8 +16,8 @@ from ._inputs import DoubleArray
 
 Parity = Literal["even", "odd", "none"]
 
-#: Pairs in work at a time.
-_PAIRS = 4096
+#: Pairs in work at a time where each has its own norms.
+PAIRS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def evaluate_one_norm(
     series = (chebyshev_rows(x, len(columns)) @ columns).T * root(moment, norms, x) ** 2
     z, chosen = angle_variable(tables, theta), index.reshape(-1)
     result = np.empty(theta.size)
-    for first in range(0, theta.size, _PAIRS):
-        part = slice(first, first + _PAIRS)
+    for first in range(0, theta.size, PAIRS):
+        part = slice(first, first + PAIRS)
         result[part] = np.polynomial.chebyshev.chebval(z[part], series[:, chosen[part]], tensor=False)
     return result

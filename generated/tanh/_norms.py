@@ -24,6 +24,7 @@ import numpy.typing as npt
 from ._evaluation import Scratch
 from ._inputs import DoubleArray, FloatArray
 from ._normseries import (
+    PAIRS,
     NormTables,
     Parity,
     angle_variable,
@@ -52,9 +53,6 @@ _SMALLEST = {np.dtype(np.float64): 3e-14, np.dtype(np.float32): 2e-8}
 #: Gauss-Legendre on [0, 1], exact to degree 7: close pairs have theta below 0.15, where Tdot is smooth.
 _GAPS = (0.06943184420297371, 0.33000947820757187, 0.6699905217924281, 0.9305681557970262)
 _WEIGHTS = (0.17392742256872692, 0.32607257743127307, 0.32607257743127307, 0.17392742256872692)
-
-#: Pairs in work at a time where each has its own two norms.
-_PAIRS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,8 +341,8 @@ def evaluate_pairs(
 ) -> DoubleArray:
     """T or Tdot (without what knots add), elementwise over float64 arrays (k,); s1, s2 in `tables.norms`."""
     result = np.empty(theta.size)
-    for start in range(0, theta.size, _PAIRS):
-        part = slice(start, start + _PAIRS)
+    for start in range(0, theta.size, PAIRS):
+        part = slice(start, start + PAIRS)
         series = _pair_series(tables, which, s1[part], s2[part])
         z = angle_variable(tables, theta[part])
         result[part] = np.polynomial.chebyshev.chebval(z, series.full(), tensor=False)
@@ -360,8 +358,8 @@ def gap(
     as functions, and the integral of s_i s_j Tdot sin(t) / (n_i n_j) over t in [0, theta].
     """
     tables, result = factors.tables, np.empty(theta.size)
-    for start in range(0, theta.size, _PAIRS):
-        part = slice(start, start + _PAIRS)
+    for start in range(0, theta.size, PAIRS):
+        part = slice(start, start + PAIRS)
         s1, s2 = factors.left[rows[part]], factors.right[columns[part]]
         result[part] = _norm_gap(tables, s1, s2) + _angle_gap(tables, s1, s2, theta[part])
     return result

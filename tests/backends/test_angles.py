@@ -59,9 +59,9 @@ def _fitted(f: Any, noise: float = 0.0) -> tuple[float, Any]:
     """The largest error of a fit of (f, 0) at 2000 angles, and the fit."""
     random = np.random.default_rng(3)
 
-    def sample(theta: Array) -> tuple[Array, Array]:
+    def sample(theta: Array) -> Array:
         values = f(theta) + noise * random.standard_normal(theta.shape)
-        return np.array([values, np.zeros_like(values)]), theta
+        return np.array([values, np.zeros_like(values)])
 
     fit = fit_theta(sample, TOLERANCE, (1.2, 1.9))
     theta = np.concatenate([np.geomspace(1e-6, 1.0, 1000), np.linspace(1.0, np.pi, 1000)])

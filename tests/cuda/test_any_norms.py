@@ -77,6 +77,17 @@ def test_small_rows_as_for_numpy_arrays(network_of: Load, cupy: ModuleType, size
     assert np.abs(result - expected).max() <= GOAL["float64"] * expected.max()
 
 
+def test_large_rows_as_for_numpy_arrays(network_of: Load, cupy: ModuleType) -> None:
+    """Nearly parallel and antiparallel: one q12 has rounded their angles."""
+    x = 10.0 * spread_rows(40, 6, 1.0, 4.0)
+    x[1], x[3], x[5] = 1e-3 * x[2] - x[0], x[4] + 1e-6 * x[2], 1.1 * x[4] + 1e-3 * x[2]
+    for depth in (1, 3):
+        expected = network_of("hard_tanh").ntk(x, depth=depth, w_std=1.1, b_std=0.2)
+        result = network_of("hard_tanh").ntk(cupy.asarray(x), depth=depth, w_std=1.1, b_std=0.2).get()
+        scale = np.sqrt(np.diag(expected))
+        assert (np.abs(result - expected) <= GOAL["float64"] * np.multiply.outer(scale, scale)).all()
+
+
 @pytest.mark.parametrize("distance", [1e-6, 1e-12])
 def test_near_duplicates_through_jumps(network_of: Load, cupy: ModuleType, distance: float) -> None:
     """Each side within the goal of the truth."""

@@ -92,6 +92,9 @@ def test_dual_of_one_variance(package: ModuleType) -> None:
         ]
         size = float(which(s * s, s * s, s * s))
         np.testing.assert_allclose(which(q, q * np.cos(theta), q), exact, rtol=0.0, atol=1e-13 * size)
+        # an element's value is its own, whatever the others are
+        among = which(np.append(q, 1.0), np.append(q * np.cos(theta), 0.3), np.append(q, 1.2))
+        np.testing.assert_array_equal(among[:-1], which(q, q * np.cos(theta), q))
         beside = which(q, q * np.cos(theta) * (1.0 + 5e-13), q * (1.0 + 1e-12))
         np.testing.assert_allclose(beside[1:], exact[1:], rtol=0.0, atol=1e-10 * size)
 

@@ -24,6 +24,7 @@ from kernelc.fitting.norms.origin import origin_of
 from kernelc.fitting.norms.samples import PairSampler
 from kernelc.fitting.norms.tensor import (
     DROPPED,
+    MIRRORED,
     Tensors,
     full_tensor,
     layer_count,
@@ -33,7 +34,7 @@ from kernelc.fitting.norms.tensor import (
     truncated,
 )
 from kernelc.model import ActivationTraits, HermiteExpansion, NormFit, NormTail
-from kernelc.program import NormMoment, NormProgram, Parity
+from kernelc.program import NormMoment, NormProgram
 
 Array = NDArray[np.float64]
 Report = Callable[[str], None]
@@ -269,7 +270,6 @@ def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Sc
         return "the kernel varies too fast with the angle to be tabulated"
     sampler = PairSampler(activation, points, traits.parity)
     values = sampled(sampler, scales.angles.points(degree))
-    mirrored: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
     aligned = truncated(matrix_coefficients(sampler(0.0)[0])[None], "none")[0].layers[0]
     # T by integration inherits Tdot's error times s1 s2 m(s1) m(s2) / (n(s1) n(s2))
     growth = np.inf
@@ -279,7 +279,7 @@ def _tensors(traits: ActivationTraits, activation: ScaledActivation, scales: _Sc
     lost = other = 0.0
     if len(values) > 1:
         loss = min(1.0, 4.0 / growth) if growth <= _LARGEST_GROWTH else 1.0
-        dual_dot, lost = truncated(full_tensor(values[1]), mirrored[traits.parity], DROPPED * loss)
+        dual_dot, lost = truncated(full_tensor(values[1]), MIRRORED[traits.parity], DROPPED * loss)
     if growth > _LARGEST_GROWTH:
         dual, other = truncated(full_tensor(values[0]), traits.parity)
     numbers = sum(layer_count(t) for t in (dual, dual_dot) if t is not None)

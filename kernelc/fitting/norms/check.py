@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kernelc.fitting.norms.activation import ScaledActivation
 from kernelc.fitting.norms.grid import AngleMap, NormMap, angle_map, chebyshev_rows
-from kernelc.fitting.norms.tensor import dense
+from kernelc.fitting.norms.tensor import PROGRESSION, dense
 from kernelc.fitting.portable import cosine_sine, legendre_rule
 from kernelc.fitting.proxy import Proxy, make_proxy
 from kernelc.fitting.quadrature import PairIntegral
@@ -89,7 +89,7 @@ def _series(tensor: NormTensor, x: Array) -> Array:
 
 def _spread(parity: str, terms: Array) -> Array:
     """All Chebyshev coefficients from those that the parity leaves."""
-    start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[parity]
+    start, step = PROGRESSION[parity]
     series = np.zeros(start + step * len(terms))
     series[start::step] = terms
     return series

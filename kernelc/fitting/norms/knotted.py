@@ -15,9 +15,9 @@ from kernelc.fitting.norms.activation import ScaledActivation, evaluate, profile
 from kernelc.fitting.norms.grid import AngleMap, NormMap
 from kernelc.fitting.norms.knots import knots_of, refined, split
 from kernelc.fitting.norms.samples import OUTER_RULES, PairSampler, Rules, outer_product, outer_rule
-from kernelc.fitting.norms.tensor import Tensors, full_tensor, layer_count, sampled, truncated
+from kernelc.fitting.norms.tensor import MIRRORED, Tensors, full_tensor, layer_count, sampled, truncated
 from kernelc.model import ActivationTraits
-from kernelc.program import NormKnots, Parity
+from kernelc.program import NormKnots
 
 Array = NDArray[np.float64]
 #: Derivatives whose jumps are taken out, with exp(-0.15 x^2) to damp the powers, and how many norms (at least; over a
@@ -45,11 +45,10 @@ def knotted_tensors(
     sampler = KnottedSampler(activation, knots, norms.points(count), traits.parity)
     more = max(count - _NORMS, 0) * (_MOST_ANGLES - _ANGLES) // (_MOST_NORMS - _NORMS)
     values = sampled(sampler, angles.points(_ANGLES + more))
-    mirrored: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
     dual, lost = truncated(full_tensor(values[0]), traits.parity, _DROPPED)
     dual_dot = None
     if len(values) > 1:
-        dual_dot, other = truncated(full_tensor(values[1]), mirrored[traits.parity], _DROPPED)
+        dual_dot, other = truncated(full_tensor(values[1]), MIRRORED[traits.parity], _DROPPED)
         lost = max(lost, other)
     numbers = sum(layer_count(t) for t in (dual, dual_dot) if t is not None)
     if numbers > _MOST_NUMBERS:

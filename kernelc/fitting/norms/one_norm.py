@@ -15,7 +15,7 @@ from kernelc.fitting.norms.activation import ScaledActivation
 from kernelc.fitting.norms.grid import AngleMap, NormMap, along_first, norm_transform
 from kernelc.fitting.norms.knotted import KnottedSampler
 from kernelc.fitting.norms.samples import OUTER_RULES
-from kernelc.fitting.norms.tensor import theta_coefficients
+from kernelc.fitting.norms.tensor import MIRRORED, PROGRESSION, theta_coefficients
 from kernelc.fitting.portable import legendre_rule
 from kernelc.model import ActivationTraits
 from kernelc.program import NormKnots, OneNormProgram, OneNormSeries, Parity
@@ -45,13 +45,10 @@ def one_norm_series(
             _coefficients(kernel) for kernel in _values(traits, activation, knots, norms.points(count), angles, degree)
         ]
         if all(_settled(table) for table in tables):
-            parities = traits.parity, _MIRRORED[traits.parity]
+            parities = traits.parity, MIRRORED[traits.parity]
             series = [_series(table, parity) for table, parity in zip(tables, parities, strict=False)]
             return OneNormProgram(series[0], series[1] if len(series) > 1 else None, math.inf)
     return None
-
-
-_MIRRORED: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
 
 
 def _values(
@@ -84,7 +81,7 @@ def _settled(table: Array) -> bool:
 
 
 def _series(table: Array, parity: Parity) -> OneNormSeries:
-    start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[parity]
+    start, step = PROGRESSION[parity]
     rows = [_short(row) for row in table[start::step]]
     while len(rows) > 1 and not rows[-1]:
         rows.pop()

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from kernelc.fitting.chebyshev import coefficients
 from kernelc.fitting.norms.grid import along_first, norm_transform
-from kernelc.program import NormKnots, NormTensor
+from kernelc.program import NormKnots, NormTensor, Parity
 
 Array = NDArray[np.float64]
 #: theta -> values (kernels, n, n)
 Sampler = Callable[[float], Array]
+#: First degree and step of a series in theta about pi/2, by its parity in rho, and the parity of its derivative's.
+PROGRESSION: dict[str, tuple[int, int]] = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}
+MIRRORED: dict[str, Parity] = {"odd": "even", "even": "odd", "none": "none"}
 #: The root of the sum of squares of all dropped coefficients of one kernel.
 DROPPED = 1.5e-13
 #: Decimals of a literal: thousands of such roundings stay far below what is dropped.
@@ -61,7 +64,7 @@ def truncated(tensor: Array, parity: str, dropped: float = DROPPED) -> tuple[Nor
 
     `parity` of the series in theta about pi/2: the other terms are exactly zero. `dropped`: see DROPPED.
     """
-    start, step = {"even": (0, 2), "odd": (1, 2), "none": (0, 1)}[parity]
+    start, step = PROGRESSION[parity]
     kept = tensor[start::step]
     sizes = np.sort(np.abs(kept), axis=None)
     squares = np.cumsum(sizes * sizes)
