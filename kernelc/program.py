@@ -129,9 +129,30 @@ class WideProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class ActivationTerm:
+    """t^power exp(quadratic t^2 + linear t) (cosine cos(frequency t) + sine sin(frequency t))."""
+
+    power: int
+    quadratic: float
+    linear: float
+    frequency: float
+    cosine: float
+    sine: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationPiece:
+    """The sum of `terms`, for t below `end` and not below the end of the piece before."""
+
+    end: float
+    terms: tuple[ActivationTerm, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ClosedFormDual:
     """E[f(u) f(v)] at any variances in `variances`: `program` where neither other road serves.
 
+    `order`: f goes like t^order at 0, or is smaller; so does the value in each standard deviation.
     `zero_at_origin`: the value is exactly 0 where q11 or q22 is 0. `at_origin`: whether the value at a
     variance of 0 is known (not where f is a sigma that jumps at 0).
     """
@@ -142,14 +163,19 @@ class ClosedFormDual:
     variances: tuple[float, float]
     zero_at_origin: bool
     at_origin: bool
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedFormProgram:
-    """T and Tdot = dT/dq12 (None where it is refused, or where no float64 form of it holds)."""
+    """T and Tdot = dT/dq12 (None where it is refused, or where no float64 form of it holds).
+
+    `activation`: sigma piece by piece, its ends rising to infinity; () where nothing needs it.
+    """
 
     dual: ClosedFormDual
     dual_dot: ClosedFormDual | None
+    activation: tuple[ActivationPiece, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._evaluation import Scratch
+from ._gaps import gaps
 from ._inputs import DoubleArray, FloatArray
 from ._interpolation import basis, kept, monomial_is_safe, nodes, to_monomial, transform
 from ._pairs import ClosedPairs
@@ -142,7 +143,7 @@ class MixedRoad:
         one, other, scale = self.left[row], self.right[column], self.left_size[row] * self.right_size[column]
         tau = self.pairs.tau(one, other, angle)
         tau[(angle == 0.0) & (one == other)] = 1.0
-        value[rest] = self.pairs.gaps(one, other, angle, tau) if drop else tau
+        value[rest] = gaps(self.pairs, one, other, angle, tau) if drop else tau
         if slope is not None:
             slope[rest] = self.pairs.slopes(one, other, angle, scale)
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._activation import Activation
 from ._arithmetic import Array, difference_of_products, quotient
 from ._closed import ClosedDual
 from ._homogeneous import HomogeneousSeries
-from ._normal import scaled_ndtr, scaled_quadrants
+from ._mixed import MixedSeries
+from ._normal import ndtr, scaled_ndtr, scaled_quadrants
 
 
 def dual(q11: Array, q12: Array, q22: Array) -> Array:
@@ -110,6 +112,22 @@ DUAL_SERIES = HomogeneousSeries(
     below=0.015625,
 )
 
+
+#: The activation itself, of which distances are taken.
+ACTIVATION = Activation(
+    ends=(0.0, np.inf),
+    terms=(
+        (
+            (0, 0.0, 0.0, 0.0, -1.0, 0.0),
+            (0, 0.0, 1.0, 0.0, 1.0, 0.0),
+        ),
+        ((1, 0.0, 0.0, 0.0, 1.0, 0.0),),
+    ),
+    plus=DUAL_SERIES.plus,
+    minus=DUAL_SERIES.minus,
+    below=DUAL_SERIES.below,
+)
+
 DUAL = ClosedDual(
     program=dual,
     variances=(0.0, 1e16),
@@ -117,6 +135,9 @@ DUAL = ClosedDual(
     at_origin=True,
     small=DUAL_SERIES,
     small_below=DUAL_SERIES.below,
+    order=1,
+    activation=ACTIVATION,
+    mixed=MixedSeries(ACTIVATION, 1, ndtr),
 )
 
 

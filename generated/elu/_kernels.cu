@@ -543,6 +543,7 @@ INLINE REAL slope_series_at(REAL rho) {
 #define SLOPE_HIGH 1e16
 #define SLOPE_ZERO_AT_ORIGIN 0
 #define SLOPE_AT_ORIGIN 1
+#define ACTIVATION 1
 
 /* a / b, and a where a is 0 (a signed zero: the side from which a limit is reached). */
 INLINE double quotient(double a, double b) {
@@ -554,6 +555,14 @@ INLINE double difference_of_products(double a, double b, double c, double d) {
     const double left = a * b, right = c * d;
     const double correction = fma(a, b, -left) - fma(c, d, -right);
     return (left - right) + (fabs(correction) <= 1.7976931348623157e308 ? correction : 0.0);
+}
+
+/* By which power of 4 a variance below 2^-400 is scaled up to it: products of smaller ones underflow. */
+INLINE int halves_below(double q) {
+    int exponent;
+    frexp(q, &exponent);
+    const int lacking = -399 - exponent;
+    return q > 0.0 && lacking > 1 ? lacking / 2 : 0;
 }
 
 __constant__ double ERFCX[27] = {
@@ -934,6 +943,361 @@ __constant__ double GAP_WEIGHTS[8] = {
     -627.7211230677193,
 };
 
+#define LINE_COUNT 17
+#define LINE_CUT_COUNT 13
+
+__constant__ double LINE_CUTS[13] = {
+    0.5,
+    1.0,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    3.5,
+    4.0,
+    5.0,
+    6.0,
+    7.0,
+    8.0,
+    10.0,
+};
+
+#define TURN_COUNT 52
+
+__constant__ double LINE_POINTS[17] = {
+    0.0,
+    0.009607359798384776,
+    0.03806023374435662,
+    0.08426519384872735,
+    0.14644660940672624,
+    0.22221488349019888,
+    0.3086582838174551,
+    0.40245483899193585,
+    0.4999999999999999,
+    0.5975451610080642,
+    0.6913417161825449,
+    0.777785116509801,
+    0.8535533905932737,
+    0.9157348061512728,
+    0.9619397662556434,
+    0.9903926402016151,
+    1.0,
+};
+
+__constant__ double LINE_ALL[17] = {
+    0.001960784313725493,
+    0.0186843514186028,
+    0.037741165771575914,
+    0.054452776290945464,
+    0.06947823418411654,
+    0.08158633214085166,
+    0.09073689211824668,
+    0.09625693230646282,
+    0.09820506291094527,
+    0.09625693230646282,
+    0.09073689211824669,
+    0.08158633214085168,
+    0.06947823418411654,
+    0.05445277629094546,
+    0.03774116577157592,
+    0.01868435141860285,
+    0.001960784313725493,
+};
+
+__constant__ double LINE_HALF[17] = {
+    0.00793650793650794,
+    0.0,
+    0.07310932460800906,
+    0.0,
+    0.13968253968253969,
+    0.0,
+    0.1808589293602449,
+    0.0,
+    0.19682539682539685,
+    0.0,
+    0.1808589293602449,
+    0.0,
+    0.13968253968253969,
+    0.0,
+    0.07310932460800909,
+    0.0,
+    0.00793650793650794,
+};
+
+__constant__ double TURN_NODES[52] = {
+    0.2539746493781313,
+    0.2707843663475378,
+    0.3003882991045631,
+    0.3417233468668739,
+    0.3932964083490086,
+    0.4532437083785397,
+    0.5193986684577779,
+    0.5893703088108859,
+    0.6606296911891141,
+    0.7306013315422221,
+    0.7967562916214602,
+    0.8567035916509914,
+    0.9082766531331261,
+    0.949611700895437,
+    0.9792156336524622,
+    0.9960253506218687,
+    0.06378589293467384,
+    0.06920922965653999,
+    0.07869987671220953,
+    0.09181629017390448,
+    0.10794544034142306,
+    0.12633321541301035,
+    0.14611984855868654,
+    0.16638015144131346,
+    0.18616678458698965,
+    0.20455455965857694,
+    0.2206837098260955,
+    0.23380012328779048,
+    0.24329077034346003,
+    0.24871410706532615,
+    0.016057172634842517,
+    0.017872251803816998,
+    0.021017906073570986,
+    0.025297235446407402,
+    0.030441449242230155,
+    0.03612734198801244,
+    0.04199765801198755,
+    0.047683550757769845,
+    0.052827764553592595,
+    0.057107093926429014,
+    0.06025274819618301,
+    0.06206782736515748,
+    0.00020385524595959575,
+    0.0010541924477423083,
+    0.0025046127476638716,
+    0.004426598483365256,
+    0.0066494192267060066,
+    0.008975580773293993,
+    0.011198401516634744,
+    0.013120387252336128,
+    0.014570807552257693,
+    0.015421144754040404,
+};
+
+__constant__ double TURN_WEIGHTS[52] = {
+    0.010182172279407816,
+    0.023345071476992794,
+    0.035684441880934725,
+    0.04673586422082528,
+    0.056098495806216266,
+    0.06343369477312599,
+    0.06847628064184637,
+    0.07104397892065074,
+    0.07104397892065074,
+    0.06847628064184637,
+    0.06343369477312599,
+    0.056098495806216266,
+    0.04673586422082528,
+    0.035684441880934725,
+    0.023345071476992794,
+    0.010182172279407816,
+    0.0032924494061017263,
+    0.007514820671227499,
+    0.011392366001990936,
+    0.014737796921080654,
+    0.017394224763556676,
+    0.019237355973871474,
+    0.020180986262171057,
+    0.020180986262171057,
+    0.019237355973871474,
+    0.017394224763556676,
+    0.014737796921080654,
+    0.011392366001990936,
+    0.007514820671227499,
+    0.0032924494061017263,
+    0.0011056719465588612,
+    0.0025063904530152905,
+    0.0037518358252346816,
+    0.004761736563821853,
+    0.005472481325117686,
+    0.005839383886251626,
+    0.005839383886251626,
+    0.005472481325117686,
+    0.004761736563821853,
+    0.0037518358252346816,
+    0.0025063904530152905,
+    0.0011056719465588612,
+    0.0005208698774116261,
+    0.0011675886652389093,
+    0.0017116122071561095,
+    0.0021036462446093478,
+    0.0023087830055840064,
+    0.0023087830055840064,
+    0.0021036462446093478,
+    0.0017116122071561095,
+    0.0011675886652389093,
+    0.0005208698774116261,
+};
+
+#define ACTIVATION_BELOW 0.015625
+#define KINK_COUNT 1
+#define MIXED 1
+
+__constant__ double KINKS[1] = {
+    0.0,
+};
+
+#define MIXED_ORDER 1
+#define MIXED_COUNT 15
+
+__constant__ double MIXED_PLUS[15] = {
+    0.0,
+    1.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+    0.0,
+};
+
+__constant__ double MIXED_MINUS[15] = {
+    0.0,
+    1.0,
+    0.5,
+    0.16666666666666666,
+    0.041666666666666664,
+    0.008333333333333333,
+    0.001388888888888889,
+    0.0001984126984126984,
+    2.48015873015873e-05,
+    2.7557319223985893e-06,
+    2.755731922398589e-07,
+    2.505210838544172e-08,
+    2.08767569878681e-09,
+    1.6059043836821613e-10,
+    1.1470745597729725e-11,
+};
+
+INLINE double activation(double t) {
+    if (t < 0.0) {
+        return (-1.0) + (1.0) * exp((0.0 * t + 1.0) * t);
+    }
+    return t * (1.0);
+}
+
+INLINE double activation_near_zero(double t) {
+    return t < 0.0 ? ((((((((((((((1.1470745597729725e-11) * t + 1.6059043836821613e-10) * t + 2.08767569878681e-09) * t + 2.505210838544172e-08) * t + 2.755731922398589e-07) * t + 2.7557319223985893e-06) * t + 2.48015873015873e-05) * t + 0.0001984126984126984) * t + 0.001388888888888889) * t + 0.008333333333333333) * t + 0.041666666666666664) * t + 0.16666666666666666) * t + 0.5) * t + 1.0) * t + 0.0 : ((((((((((((((0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 0.0) * t + 1.0) * t + 0.0;
+}
+
+/* Expectations over a normal variable of functions of sigma, by the rule of `_line.py`; T of a small row and one that is
+   not, where the terms of the closed form cancel, as `_mixed.py` says. */
+
+#define LINE_LEVELS 24
+#define LINE_LEAST 1e-300
+#define DENSITY_AT_ZERO 0.3989422804014327
+
+INLINE double activation_of(double s, double t) {
+    return s * s <= ACTIVATION_BELOW ? activation_near_zero(t) : activation(t);
+}
+
+/* How often 1/4 is halved for what changes within 1 / scale of 0. */
+INLINE int level_of(double scale) {
+    int level;
+    frexp(scale, &level);
+    return level < 0 ? 0 : level > LINE_LEVELS ? LINE_LEVELS : level;
+}
+
+/* The first kink or cut of the line beyond z. */
+INLINE double next_edge(double z, double one, double other, double sign, int level) {
+    double edge = LINE_CUTS[LINE_CUT_COUNT - 1];
+    for (int k = LINE_CUT_COUNT - 2; k >= 0 && LINE_CUTS[k] > z; --k) {
+        edge = LINE_CUTS[k];
+    }
+    for (int k = 2; k <= level + 2 && ldexp(1.0, -k) > z; ++k) {
+        edge = ldexp(1.0, -k);
+    }
+    for (int k = 0; k < KINK_COUNT; ++k) {
+        const double kink = sign * KINKS[k];
+        const double near = kink / (one > LINE_LEAST ? one : LINE_LEAST);
+        const double far = kink / (other > LINE_LEAST ? other : LINE_LEAST);
+        edge = near > z && near < edge ? near : edge;
+        edge = far > z && far < edge ? far : edge;
+    }
+    return edge;
+}
+
+#if MIXED
+#define MIXED_BELOW 3e-3
+#define MIXED_RESOLVED 1e-6
+#define MIXED_HALVINGS 1
+#define MIXED_SINE 1e-9
+
+/* E[sigma(small X)] / small^order of a normal X of this mean and standard deviation. */
+INLINE double mixed_given(double small, double mean, double spread) {
+    const double ratio = spread > 0.0 ? mean / spread : copysign(1e300, mean);
+    const double edge = spread * DENSITY_AT_ZERO * exp(-0.5 * ratio * ratio);
+    double total = 0.0;
+    for (int side = 0; side < 2; ++side) {
+        const double sign = side ? -1.0 : 1.0;
+        double before = normal_probability(sign * ratio), moment = mean * before + sign * edge, scale = 1.0;
+        for (int power = 1; power < MIXED_COUNT; ++power) {
+            if (power > 1) {
+                const double next = mean * moment + (power - 1) * spread * spread * before;
+                before = moment;
+                moment = next;
+            }
+            if (power >= MIXED_ORDER) {
+                total += (side ? MIXED_MINUS[power] : MIXED_PLUS[power]) * scale * moment;
+                scale *= small;
+            }
+        }
+    }
+    return total;
+}
+
+/* Whether T of these is taken so, and `value`, where a rule resolves it. */
+APART int mixed_value(double q11, double q12, double q22, double* value) {
+    const double small = sqrt(q11 < q22 ? q11 : q22), large = sqrt(q11 < q22 ? q22 : q11);
+    if (!(small > 0.0) || small * (large < 1.0 ? large : 1.0) >= MIXED_BELOW) {
+        return 0;
+    }
+    double cosine = q12 / (small * large);
+    cosine = cosine > 1.0 ? 1.0 : cosine < -1.0 ? -1.0 : cosine;
+    const double sine = sqrt((1.0 - cosine) * (1.0 + cosine));
+    const double turn = 1.0 / (sine > MIXED_SINE ? sine : MIXED_SINE);
+    const int level = level_of(large > turn ? large : turn);
+    double all = 0.0, half = 0.0, square = 0.0;
+    for (int side = 0; side < 2; ++side) {
+        const double sign = side ? -1.0 : 1.0;
+        for (double start = 0.0; start < LINE_CUTS[LINE_CUT_COUNT - 1];) {
+            const double end = next_edge(start, large, large, sign, level);
+            const double width = ldexp(end - start, -MIXED_HALVINGS);
+            for (int k = 0; k < LINE_COUNT << MIXED_HALVINGS; ++k) {
+                const int point = k % LINE_COUNT;
+                const double z = start + (k / LINE_COUNT) * width + width * LINE_POINTS[point];
+                const double weight = width * DENSITY_AT_ZERO * exp(-0.5 * z * z);
+                const double u = activation_of(large, sign * large * z);
+                const double product = u * mixed_given(small, sign * cosine * z, sine);
+                all += weight * LINE_ALL[point] * product;
+                half += weight * LINE_HALF[point] * product;
+                square += weight * LINE_ALL[point] * (u * u);
+            }
+            start = end;
+        }
+    }
+    for (int power = 0; power < MIXED_ORDER; ++power) {
+        all *= small;
+        half *= small;
+        square *= small * small;
+    }
+    *value = all;
+    return fabs(all - half) <= MIXED_RESOLVED * sqrt(square);
+}
+#endif
+
 APART double closed_dual_program(double q11, double q12, double q22) {
     const double v0 = 1e-150;
     const double v1 = q11;
@@ -1275,14 +1639,26 @@ APART double closed_dual_small(double q11, double q12, double q22) {
     return total;
 }
 
+INLINE double closed_dual_road(double q11, double q12, double q22) {
+    if (q11 <= 0.015625 && q22 <= 0.015625) {
+        return closed_dual_small(q11, q12, q22);
+    }
+    double value;
+    if (mixed_value(q11, q12, q22, &value)) {
+        return value;
+    }
+    return closed_dual_program(q11, q12, q22);
+}
+
 INLINE double closed_dual(double q11, double q12, double q22) {
     if (q11 == 0.0 || q22 == 0.0) {
         return 0.0;
     }
-    if (q11 <= 0.015625 && q22 <= 0.015625) {
-        return closed_dual_small(q11, q12, q22);
+    const int one = halves_below(q11), other = halves_below(q22);
+    if (one || other) {
+        return ldexp(closed_dual_road(ldexp(q11, 2 * one), ldexp(ldexp(q12, one), other), ldexp(q22, 2 * other)), -1 * (one + other));
     }
-    return closed_dual_program(q11, q12, q22);
+    return closed_dual_road(q11, q12, q22);
 }
 
 APART double closed_slope_program(double q11, double q12, double q22) {
@@ -1345,8 +1721,16 @@ APART double closed_slope_program(double q11, double q12, double q22) {
     return v38 + v45 + v52 + v54 + v58;
 }
 
-INLINE double closed_slope(double q11, double q12, double q22) {
+INLINE double closed_slope_road(double q11, double q12, double q22) {
     return closed_slope_program(q11, q12, q22);
+}
+
+INLINE double closed_slope(double q11, double q12, double q22) {
+    const int one = halves_below(q11), other = halves_below(q22);
+    if (one || other) {
+        return closed_slope_road(ldexp(q11, 2 * one), ldexp(ldexp(q12, one), other), ldexp(q22, 2 * other));
+    }
+    return closed_slope_road(q11, q12, q22);
 }
 
 #endif
@@ -1354,7 +1738,7 @@ INLINE double closed_slope(double q11, double q12, double q22) {
 #if CLOSED
 /* A pair of rows of scales s and s' at the angle theta by the closed form, nearly parallel ones included. With
    R(s)^2 = E[sigma(s Z)^2]: tau = T / (R R'), slope = Tdot s s' / (R R'), gap = 1 - tau. The steps are those of
-   `_pairs.py`, where they are explained. */
+   `_pairs.py`, `_gaps.py` and `_distances.py`, where they are explained. */
 
 #define RAY_NEAR 0.02
 #define RAY_REACH 0.06
@@ -1363,11 +1747,19 @@ INLINE double closed_slope(double q11, double q12, double q22) {
 #define RAY_PARALLEL 1e-7
 #define RAY_NARROW 0.3
 #define RAY_TINIEST 1e-306
+#define RAY_ALIKE 2e-15
 #define RAY_NUDGE (1.0 + 4.440892098500626e-16)
 #define RAY_TINY 1e-2
 #define RAY_AGREED 4e-15
 #define RAY_SETTLED 1.5
 #define APART_UNKNOWN 1e300
+#define GAP_FELT 2e-3
+#define GAP_NARROW 0.2
+#define GAP_SAME 1e-13
+#define LINE_BEYOND 1e-12
+#define LINE_RESOLVED 1e-6
+#define LINE_ROUNDING 1e-29
+#define LINE_HALVINGS 4
 #define RAY_BELOW (1.0 - 2.220446049250313e-16)
 
 /* T is read like Tdot where sigma jumps: it is not differentiable where the rows are parallel. */
@@ -1387,33 +1779,48 @@ INLINE double closed_value(int slope, double q11, double cross, double q22) {
 #endif
 }
 
-/* sqrt(1 - q12^2 / (q11 q22)) with a small relative error, for numbers of any size. */
-INLINE double sine_of(double q11, double cross, double q22) {
+/* 1 - q12^2 / (q11 q22) with a small relative error, for numbers of any size. */
+INLINE double sine_squared(double q11, double cross, double q22) {
     int first, second, third;
     double one = frexp(q11, &first), other = frexp(q22, &second), middle = frexp(cross, &third);
     const int both = first + second, odd = both & 1;
     one = odd ? 2.0 * one : one;
     middle = ldexp(middle, third - (both - odd) / 2);
     const double product = one * other, square = middle * middle;
-    const double left = (product - square) + (fma(one, other, -product) - fma(middle, middle, -square));
-    return left > 0.0 ? sqrt(left / product) : 0.0;
+    return ((product - square) + (fma(one, other, -product) - fma(middle, middle, -square))) / product;
 }
 
-/* T, or Tdot for `slope`, at an angle of this sine, between its values at two neighbouring q12. */
-APART double between(int slope, double q11, double cross, double q22, double sine) {
+INLINE double not_negative(double value) {
+    return value > 0.0 ? value : 0.0;
+}
+
+/* T, or Tdot for `slope`, at an angle of this sine, between its values at two neighbouring q12. `cusped`: it goes like
+   the angle, not like its square. */
+APART double between(int slope, double q11, double cross, double q22, double sine, int cusped) {
+    double target = sine * sine;
     for (int k = 0; k < 2; ++k) {
-        const double now = sine_of(q11, cross, q22);
-        cross = cross + 0.5 * (now - sine) * (now + sine) * (q11 * (q22 / cross));
+        cross = cross + 0.5 * (sine_squared(q11, cross, q22) - target) * (q11 * (q22 / cross));
     }
-    const double first = sine_of(q11, cross, q22);
-    const double beside = nextafter(cross, first > sine ? 2.0 * cross : 0.0), second = sine_of(q11, beside, q22);
-    double share = first != second ? (first - sine) / (first - second) : 0.0;
+    double first = not_negative(sine_squared(q11, cross, q22));
+    const double beside = nextafter(cross, first > target ? 2.0 * cross : 0.0);
+    double second = not_negative(sine_squared(q11, beside, q22));
+    if (cusped) {
+        first = sqrt(first);
+        second = sqrt(second);
+        target = sine;
+    }
+    double share = first != second ? (first - target) / (first - second) : 0.0;
     share = share < 0.0 ? 0.0 : share > 1.0 ? 1.0 : share;
     return (1.0 - share) * closed_value(slope, q11, cross, q22) + share * closed_value(slope, q11, beside, q22);
 }
 
-/* T, or Tdot for `slope`, at the angle theta, or pi - theta where `sign` is -1. */
-APART double raw_value(int slope, double one, double other, double theta, double sign) {
+/* T, or Tdot for `slope`, at the angle theta, or pi - theta where `sign` is -1. `closest`: the angle is not that of one
+   q12, which has rounded it. */
+APART double raw_value(int slope, double one, double other, double theta, double sign, int closest) {
+    if (fabs(one - other) <= RAY_ALIKE * other) {
+        one = sqrt(one * other);
+        other = one;
+    }
     const double cosine = sign * cos(theta), q11 = one * one, q22 = other * other;
     double cross = one * other * cosine;
     if (one != other && (slope || JUMPS)) {
@@ -1424,9 +1831,9 @@ APART double raw_value(int slope, double one, double other, double theta, double
         cross = cross > limit ? limit : cross < -limit ? -limit : cross;
     }
     const double sine = sin(theta);
-    if (sine < RAY_NARROW && fabs(cross) > RAY_TINIEST && q11 > RAY_TINIEST && q22 > RAY_TINIEST &&
-        (sine > RAY_PARALLEL || (one == other && sine > 0.0))) {
-        return between(slope, q11, cross, q22, sine);
+    if (closest && sine > 0.0 && sine < RAY_NARROW && fabs(cross) > RAY_TINIEST && q11 > RAY_TINIEST &&
+        q22 > RAY_TINIEST && (slope || sine > RAY_PARALLEL || one == other)) {
+        return between(slope, q11, cross, q22, sine, JUMPS || (slope && !SMOOTH));
     }
     return closed_value(slope, q11, cross, q22);
 }
@@ -1467,7 +1874,7 @@ APART double near_value(int slope, double one, double other, double theta) {
     }
     const double size = fixed || theta > far ? theta : far;
     if (!fixed && size >= reach) {
-        return raw_value(slope, one, other, theta, sign);
+        return raw_value(slope, one, other, theta, sign, 1);
     }
     double steps = size > 0.0 ? limit / size : 1.0;
     steps = steps > 1.0 ? steps : 1.0;
@@ -1477,7 +1884,7 @@ APART double near_value(int slope, double one, double other, double theta) {
         const double ray = steps * SLOPE_GRID[k];
         const double spread = exp(0.5 * apart * ray);
         const double left = fixed ? one : middle * spread, right = fixed ? other : middle / spread;
-        values[k] = raw_value(slope, left, right, ray * theta, sign);
+        values[k] = raw_value(slope, left, right, ray * theta, sign, 1);
     }
     return barycentric(SLOPE_GRID, SLOPE_WEIGHTS, values, SLOPE_POINTS, 1.0 / steps);
 }
@@ -1489,14 +1896,14 @@ INLINE double ray_value(int slope, double one, double other, double theta) {
         angle < RAY_NEAR * kink_reach(one, other)) {
         return near_value(slope, one, other, theta);
     }
-    return raw_value(slope, one, other, theta, 1.0);
+    return raw_value(slope, one, other, theta, 1.0, 1);
 }
 
 INLINE double tau_of(double one, double other, double theta, double scale) {
     if (!(scale > 0.0)) {
         return 0.0;
     }
-    return (JUMPS ? ray_value(0, one, other, theta) : raw_value(0, one, other, theta, 1.0)) / scale;
+    return (JUMPS ? ray_value(0, one, other, theta) : raw_value(0, one, other, theta, 1.0, 1)) / scale;
 }
 
 INLINE double slope_of(double one, double other, double theta, double scale) {
@@ -1516,7 +1923,7 @@ APART double near_gap(double middle, double apart, double theta) {
         const double spread = exp(0.5 * apart * ray);
         const double left = middle * spread, right = middle / spread;
         const double scale = row_size(left) * row_size(right);
-        const double tau = scale > 0.0 ? raw_value(0, left, right, ray * theta, 1.0) / scale : 0.0;
+        const double tau = scale > 0.0 ? raw_value(0, left, right, ray * theta, 1.0, 1) / scale : 0.0;
         values[k] = (1.0 - tau) / (JUMPS ? ray : ray * ray);
     }
     const double result = barycentric(GAP_GRID, GAP_WEIGHTS, values, GAP_POINTS, 1.0 / steps);
@@ -1544,7 +1951,7 @@ APART double tiny_gap(double one, double other, double theta, double apart) {
     for (int k = 0; k < GAP_POINTS; ++k) {
         const double ray = steps * GAP_GRID[k];
         const double left = one * ray, right = other * ray, scale = row_size(left) * row_size(right);
-        const double tau = scale > 0.0 ? raw_value(0, left, right, theta, 1.0) / scale : 0.0;
+        const double tau = scale > 0.0 ? raw_value(0, left, right, theta, 1.0, 1) / scale : 0.0;
         values[k] = (1.0 - tau) / (ray * ray);
     }
     return share * barycentric(GAP_GRID, GAP_WEIGHTS, values, GAP_POINTS, 1.0 / steps);
@@ -1556,6 +1963,77 @@ APART int settles(void) {
     return origin > 0.0 && row_size(RAY_REACH * KINKS_APART) < RAY_SETTLED * origin;
 }
 
+#if ACTIVATION
+/* What is summed over the line: the squared distance by all points and by every other one, R^2 over itself. */
+typedef struct {
+    double all, half, left, right;
+} Line;
+
+/* One part of the line, from `start` on. */
+INLINE void add_part(Line* line, double one, double other, double first, double second, double sign, double start,
+                     double width) {
+    for (int k = 0; k < LINE_COUNT; ++k) {
+        const double z = start + width * LINE_POINTS[k], weight = width * DENSITY_AT_ZERO * exp(-0.5 * z * z);
+        const double u = activation_of(one, sign * one * z) / first;
+        const double v = activation_of(other, sign * other * z) / second;
+        const double apart = u - v;
+        line->all += weight * LINE_ALL[k] * (apart * apart);
+        line->half += weight * LINE_HALF[k] * (apart * apart);
+        line->left += weight * LINE_ALL[k] * (u * u);
+        line->right += weight * LINE_ALL[k] * (v * v);
+    }
+}
+
+/* E[(sigma(s Z) / R - sigma(s' Z) / R')^2] / 2, or -1 where no rule resolves it. */
+APART double parallel_gap(double one, double other, double first, double second) {
+    if (one == other) {
+        return 0.0;
+    }
+    const int level = level_of(one > other ? one : other);
+    for (int halvings = 0; halvings <= LINE_HALVINGS; ++halvings) {
+        Line line = {0.0, 0.0, 0.0, 0.0};
+        for (int side = 0; side < 2; ++side) {
+            const double sign = side ? -1.0 : 1.0;
+            for (double start = 0.0; start < LINE_CUTS[LINE_CUT_COUNT - 1];) {
+                const double end = next_edge(start, one, other, sign, level);
+                const double width = ldexp(end - start, -halvings);
+                for (int k = 0; k < 1 << halvings; ++k) {
+                    add_part(&line, one, other, first, second, sign, start + k * width, width);
+                }
+                start = end;
+            }
+        }
+        if (fabs(line.all - line.half) <= LINE_RESOLVED * line.all + LINE_ROUNDING &&
+            fabs(line.left - 1.0) <= LINE_BEYOND && fabs(line.right - 1.0) <= LINE_BEYOND) {
+            return 0.5 * line.all;
+        }
+    }
+    return -1.0;
+}
+
+/* What the angle adds to the gap. */
+APART double turned_gap(double one, double other, double theta, double scale) {
+    double total = 0.0;
+    for (int k = 0; k < TURN_COUNT; ++k) {
+        const double angle = theta * TURN_NODES[k];
+        total += TURN_WEIGHTS[k] * sin(angle) * raw_value(1, one, other, angle, 1.0, 0);
+    }
+    return total * theta * one * other / scale;
+}
+
+/* The gap from distances, or -1 where they do not serve. */
+APART double distance_gap(double one, double other, double theta) {
+    const double first = row_size(one), second = row_size(other), scale = first * second;
+    if (!(scale > 0.0)) {
+        return -1.0;
+    }
+    const double parallel = parallel_gap(one, other, first, second);
+    const double gap = parallel + turned_gap(one, other, theta, scale);
+    const double direct = 1.0 - raw_value(0, one, other, theta, 1.0, 1) / scale, top = one > other ? one : other;
+    return parallel >= 0.0 && fabs(gap - direct) <= GAP_SAME * (10.0 + top) ? gap : -1.0;
+}
+#endif
+
 /* `known`: log(one / other) where it is known better than from both, else APART_UNKNOWN. */
 INLINE double gap_of(double one, double other, double theta, double tau, double known) {
     if (SMOOTH) {
@@ -1564,6 +2042,14 @@ INLINE double gap_of(double one, double other, double theta, double tau, double 
     const int positive = one > 0.0 && other > 0.0;
     const double top = one > other ? one : other;
     const double apart = known < APART_UNKNOWN ? known : positive ? log(one / other) : 1.0;
+#if ACTIVATION
+    if (1.0 - tau < GAP_FELT && (theta < GAP_NARROW || top < RAY_TINY * KINKS_APART) && top > 0.0) {
+        const double gap = distance_gap(one, other, theta);
+        if (gap >= 0.0) {
+            return gap;
+        }
+    }
+#endif
     if (top > 0.0 && top < RAY_TINY * KINKS_APART && 1.0 - tau < RAY_TINY && (theta != 0.0 || apart != 0.0) &&
         settles()) {
         const double gap = tiny_gap(one, other, theta, apart);

@@ -611,6 +611,7 @@ INLINE REAL slope_series_at(REAL rho) {
 #define SLOPE_HIGH 1e16
 #define SLOPE_ZERO_AT_ORIGIN 0
 #define SLOPE_AT_ORIGIN 1
+#define ACTIVATION 0
 
 /* a / b, and a where a is 0 (a signed zero: the side from which a limit is reached). */
 INLINE double quotient(double a, double b) {
@@ -622,6 +623,14 @@ INLINE double difference_of_products(double a, double b, double c, double d) {
     const double left = a * b, right = c * d;
     const double correction = fma(a, b, -left) - fma(c, d, -right);
     return (left - right) + (fabs(correction) <= 1.7976931348623157e308 ? correction : 0.0);
+}
+
+/* By which power of 4 a variance below 2^-400 is scaled up to it: products of smaller ones underflow. */
+INLINE int halves_below(double q) {
+    int exponent;
+    frexp(q, &exponent);
+    const int lacking = -399 - exponent;
+    return q > 0.0 && lacking > 1 ? lacking / 2 : 0;
 }
 
 #define SLOPE_POINTS 9
@@ -717,11 +726,19 @@ APART double closed_dual_program(double q11, double q12, double q22) {
     return v15 + v23 + v41;
 }
 
+INLINE double closed_dual_road(double q11, double q12, double q22) {
+    return closed_dual_program(q11, q12, q22);
+}
+
 INLINE double closed_dual(double q11, double q12, double q22) {
     if (q11 == 0.0 || q22 == 0.0) {
         return 0.0;
     }
-    return closed_dual_program(q11, q12, q22);
+    const int one = halves_below(q11), other = halves_below(q22);
+    if (one || other) {
+        return ldexp(closed_dual_road(ldexp(q11, 2 * one), ldexp(ldexp(q12, one), other), ldexp(q22, 2 * other)), -1 * (one + other));
+    }
+    return closed_dual_road(q11, q12, q22);
 }
 
 APART double closed_slope_program(double q11, double q12, double q22) {
@@ -760,8 +777,16 @@ APART double closed_slope_program(double q11, double q12, double q22) {
     return v21 + v23 + v25 + v34;
 }
 
-INLINE double closed_slope(double q11, double q12, double q22) {
+INLINE double closed_slope_road(double q11, double q12, double q22) {
     return closed_slope_program(q11, q12, q22);
+}
+
+INLINE double closed_slope(double q11, double q12, double q22) {
+    const int one = halves_below(q11), other = halves_below(q22);
+    if (one || other) {
+        return closed_slope_road(ldexp(q11, 2 * one), ldexp(ldexp(q12, one), other), ldexp(q22, 2 * other));
+    }
+    return closed_slope_road(q11, q12, q22);
 }
 
 #endif
@@ -769,7 +794,7 @@ INLINE double closed_slope(double q11, double q12, double q22) {
 #if CLOSED
 /* A pair of rows of scales s and s' at the angle theta by the closed form, nearly parallel ones included. With
    R(s)^2 = E[sigma(s Z)^2]: tau = T / (R R'), slope = Tdot s s' / (R R'), gap = 1 - tau. The steps are those of
-   `_pairs.py`, where they are explained. */
+   `_pairs.py`, `_gaps.py` and `_distances.py`, where they are explained. */
 
 #define RAY_NEAR 0.02
 #define RAY_REACH 0.06
@@ -778,11 +803,19 @@ INLINE double closed_slope(double q11, double q12, double q22) {
 #define RAY_PARALLEL 1e-7
 #define RAY_NARROW 0.3
 #define RAY_TINIEST 1e-306
+#define RAY_ALIKE 2e-15
 #define RAY_NUDGE (1.0 + 4.440892098500626e-16)
 #define RAY_TINY 1e-2
 #define RAY_AGREED 4e-15
 #define RAY_SETTLED 1.5
 #define APART_UNKNOWN 1e300
+#define GAP_FELT 2e-3
+#define GAP_NARROW 0.2
+#define GAP_SAME 1e-13
+#define LINE_BEYOND 1e-12
+#define LINE_RESOLVED 1e-6
+#define LINE_ROUNDING 1e-29
+#define LINE_HALVINGS 4
 #define RAY_BELOW (1.0 - 2.220446049250313e-16)
 
 /* T is read like Tdot where sigma jumps: it is not differentiable where the rows are parallel. */
@@ -802,33 +835,48 @@ INLINE double closed_value(int slope, double q11, double cross, double q22) {
 #endif
 }
 
-/* sqrt(1 - q12^2 / (q11 q22)) with a small relative error, for numbers of any size. */
-INLINE double sine_of(double q11, double cross, double q22) {
+/* 1 - q12^2 / (q11 q22) with a small relative error, for numbers of any size. */
+INLINE double sine_squared(double q11, double cross, double q22) {
     int first, second, third;
     double one = frexp(q11, &first), other = frexp(q22, &second), middle = frexp(cross, &third);
     const int both = first + second, odd = both & 1;
     one = odd ? 2.0 * one : one;
     middle = ldexp(middle, third - (both - odd) / 2);
     const double product = one * other, square = middle * middle;
-    const double left = (product - square) + (fma(one, other, -product) - fma(middle, middle, -square));
-    return left > 0.0 ? sqrt(left / product) : 0.0;
+    return ((product - square) + (fma(one, other, -product) - fma(middle, middle, -square))) / product;
 }
 
-/* T, or Tdot for `slope`, at an angle of this sine, between its values at two neighbouring q12. */
-APART double between(int slope, double q11, double cross, double q22, double sine) {
+INLINE double not_negative(double value) {
+    return value > 0.0 ? value : 0.0;
+}
+
+/* T, or Tdot for `slope`, at an angle of this sine, between its values at two neighbouring q12. `cusped`: it goes like
+   the angle, not like its square. */
+APART double between(int slope, double q11, double cross, double q22, double sine, int cusped) {
+    double target = sine * sine;
     for (int k = 0; k < 2; ++k) {
-        const double now = sine_of(q11, cross, q22);
-        cross = cross + 0.5 * (now - sine) * (now + sine) * (q11 * (q22 / cross));
+        cross = cross + 0.5 * (sine_squared(q11, cross, q22) - target) * (q11 * (q22 / cross));
     }
-    const double first = sine_of(q11, cross, q22);
-    const double beside = nextafter(cross, first > sine ? 2.0 * cross : 0.0), second = sine_of(q11, beside, q22);
-    double share = first != second ? (first - sine) / (first - second) : 0.0;
+    double first = not_negative(sine_squared(q11, cross, q22));
+    const double beside = nextafter(cross, first > target ? 2.0 * cross : 0.0);
+    double second = not_negative(sine_squared(q11, beside, q22));
+    if (cusped) {
+        first = sqrt(first);
+        second = sqrt(second);
+        target = sine;
+    }
+    double share = first != second ? (first - target) / (first - second) : 0.0;
     share = share < 0.0 ? 0.0 : share > 1.0 ? 1.0 : share;
     return (1.0 - share) * closed_value(slope, q11, cross, q22) + share * closed_value(slope, q11, beside, q22);
 }
 
-/* T, or Tdot for `slope`, at the angle theta, or pi - theta where `sign` is -1. */
-APART double raw_value(int slope, double one, double other, double theta, double sign) {
+/* T, or Tdot for `slope`, at the angle theta, or pi - theta where `sign` is -1. `closest`: the angle is not that of one
+   q12, which has rounded it. */
+APART double raw_value(int slope, double one, double other, double theta, double sign, int closest) {
+    if (fabs(one - other) <= RAY_ALIKE * other) {
+        one = sqrt(one * other);
+        other = one;
+    }
     const double cosine = sign * cos(theta), q11 = one * one, q22 = other * other;
     double cross = one * other * cosine;
     if (one != other && (slope || JUMPS)) {
@@ -839,9 +887,9 @@ APART double raw_value(int slope, double one, double other, double theta, double
         cross = cross > limit ? limit : cross < -limit ? -limit : cross;
     }
     const double sine = sin(theta);
-    if (sine < RAY_NARROW && fabs(cross) > RAY_TINIEST && q11 > RAY_TINIEST && q22 > RAY_TINIEST &&
-        (sine > RAY_PARALLEL || (one == other && sine > 0.0))) {
-        return between(slope, q11, cross, q22, sine);
+    if (closest && sine > 0.0 && sine < RAY_NARROW && fabs(cross) > RAY_TINIEST && q11 > RAY_TINIEST &&
+        q22 > RAY_TINIEST && (slope || sine > RAY_PARALLEL || one == other)) {
+        return between(slope, q11, cross, q22, sine, JUMPS || (slope && !SMOOTH));
     }
     return closed_value(slope, q11, cross, q22);
 }
@@ -882,7 +930,7 @@ APART double near_value(int slope, double one, double other, double theta) {
     }
     const double size = fixed || theta > far ? theta : far;
     if (!fixed && size >= reach) {
-        return raw_value(slope, one, other, theta, sign);
+        return raw_value(slope, one, other, theta, sign, 1);
     }
     double steps = size > 0.0 ? limit / size : 1.0;
     steps = steps > 1.0 ? steps : 1.0;
@@ -892,7 +940,7 @@ APART double near_value(int slope, double one, double other, double theta) {
         const double ray = steps * SLOPE_GRID[k];
         const double spread = exp(0.5 * apart * ray);
         const double left = fixed ? one : middle * spread, right = fixed ? other : middle / spread;
-        values[k] = raw_value(slope, left, right, ray * theta, sign);
+        values[k] = raw_value(slope, left, right, ray * theta, sign, 1);
     }
     return barycentric(SLOPE_GRID, SLOPE_WEIGHTS, values, SLOPE_POINTS, 1.0 / steps);
 }
@@ -904,14 +952,14 @@ INLINE double ray_value(int slope, double one, double other, double theta) {
         angle < RAY_NEAR * kink_reach(one, other)) {
         return near_value(slope, one, other, theta);
     }
-    return raw_value(slope, one, other, theta, 1.0);
+    return raw_value(slope, one, other, theta, 1.0, 1);
 }
 
 INLINE double tau_of(double one, double other, double theta, double scale) {
     if (!(scale > 0.0)) {
         return 0.0;
     }
-    return (JUMPS ? ray_value(0, one, other, theta) : raw_value(0, one, other, theta, 1.0)) / scale;
+    return (JUMPS ? ray_value(0, one, other, theta) : raw_value(0, one, other, theta, 1.0, 1)) / scale;
 }
 
 INLINE double slope_of(double one, double other, double theta, double scale) {
@@ -931,7 +979,7 @@ APART double near_gap(double middle, double apart, double theta) {
         const double spread = exp(0.5 * apart * ray);
         const double left = middle * spread, right = middle / spread;
         const double scale = row_size(left) * row_size(right);
-        const double tau = scale > 0.0 ? raw_value(0, left, right, ray * theta, 1.0) / scale : 0.0;
+        const double tau = scale > 0.0 ? raw_value(0, left, right, ray * theta, 1.0, 1) / scale : 0.0;
         values[k] = (1.0 - tau) / (JUMPS ? ray : ray * ray);
     }
     const double result = barycentric(GAP_GRID, GAP_WEIGHTS, values, GAP_POINTS, 1.0 / steps);
@@ -959,7 +1007,7 @@ APART double tiny_gap(double one, double other, double theta, double apart) {
     for (int k = 0; k < GAP_POINTS; ++k) {
         const double ray = steps * GAP_GRID[k];
         const double left = one * ray, right = other * ray, scale = row_size(left) * row_size(right);
-        const double tau = scale > 0.0 ? raw_value(0, left, right, theta, 1.0) / scale : 0.0;
+        const double tau = scale > 0.0 ? raw_value(0, left, right, theta, 1.0, 1) / scale : 0.0;
         values[k] = (1.0 - tau) / (ray * ray);
     }
     return share * barycentric(GAP_GRID, GAP_WEIGHTS, values, GAP_POINTS, 1.0 / steps);
@@ -971,6 +1019,77 @@ APART int settles(void) {
     return origin > 0.0 && row_size(RAY_REACH * KINKS_APART) < RAY_SETTLED * origin;
 }
 
+#if ACTIVATION
+/* What is summed over the line: the squared distance by all points and by every other one, R^2 over itself. */
+typedef struct {
+    double all, half, left, right;
+} Line;
+
+/* One part of the line, from `start` on. */
+INLINE void add_part(Line* line, double one, double other, double first, double second, double sign, double start,
+                     double width) {
+    for (int k = 0; k < LINE_COUNT; ++k) {
+        const double z = start + width * LINE_POINTS[k], weight = width * DENSITY_AT_ZERO * exp(-0.5 * z * z);
+        const double u = activation_of(one, sign * one * z) / first;
+        const double v = activation_of(other, sign * other * z) / second;
+        const double apart = u - v;
+        line->all += weight * LINE_ALL[k] * (apart * apart);
+        line->half += weight * LINE_HALF[k] * (apart * apart);
+        line->left += weight * LINE_ALL[k] * (u * u);
+        line->right += weight * LINE_ALL[k] * (v * v);
+    }
+}
+
+/* E[(sigma(s Z) / R - sigma(s' Z) / R')^2] / 2, or -1 where no rule resolves it. */
+APART double parallel_gap(double one, double other, double first, double second) {
+    if (one == other) {
+        return 0.0;
+    }
+    const int level = level_of(one > other ? one : other);
+    for (int halvings = 0; halvings <= LINE_HALVINGS; ++halvings) {
+        Line line = {0.0, 0.0, 0.0, 0.0};
+        for (int side = 0; side < 2; ++side) {
+            const double sign = side ? -1.0 : 1.0;
+            for (double start = 0.0; start < LINE_CUTS[LINE_CUT_COUNT - 1];) {
+                const double end = next_edge(start, one, other, sign, level);
+                const double width = ldexp(end - start, -halvings);
+                for (int k = 0; k < 1 << halvings; ++k) {
+                    add_part(&line, one, other, first, second, sign, start + k * width, width);
+                }
+                start = end;
+            }
+        }
+        if (fabs(line.all - line.half) <= LINE_RESOLVED * line.all + LINE_ROUNDING &&
+            fabs(line.left - 1.0) <= LINE_BEYOND && fabs(line.right - 1.0) <= LINE_BEYOND) {
+            return 0.5 * line.all;
+        }
+    }
+    return -1.0;
+}
+
+/* What the angle adds to the gap. */
+APART double turned_gap(double one, double other, double theta, double scale) {
+    double total = 0.0;
+    for (int k = 0; k < TURN_COUNT; ++k) {
+        const double angle = theta * TURN_NODES[k];
+        total += TURN_WEIGHTS[k] * sin(angle) * raw_value(1, one, other, angle, 1.0, 0);
+    }
+    return total * theta * one * other / scale;
+}
+
+/* The gap from distances, or -1 where they do not serve. */
+APART double distance_gap(double one, double other, double theta) {
+    const double first = row_size(one), second = row_size(other), scale = first * second;
+    if (!(scale > 0.0)) {
+        return -1.0;
+    }
+    const double parallel = parallel_gap(one, other, first, second);
+    const double gap = parallel + turned_gap(one, other, theta, scale);
+    const double direct = 1.0 - raw_value(0, one, other, theta, 1.0, 1) / scale, top = one > other ? one : other;
+    return parallel >= 0.0 && fabs(gap - direct) <= GAP_SAME * (10.0 + top) ? gap : -1.0;
+}
+#endif
+
 /* `known`: log(one / other) where it is known better than from both, else APART_UNKNOWN. */
 INLINE double gap_of(double one, double other, double theta, double tau, double known) {
     if (SMOOTH) {
@@ -979,6 +1098,14 @@ INLINE double gap_of(double one, double other, double theta, double tau, double 
     const int positive = one > 0.0 && other > 0.0;
     const double top = one > other ? one : other;
     const double apart = known < APART_UNKNOWN ? known : positive ? log(one / other) : 1.0;
+#if ACTIVATION
+    if (1.0 - tau < GAP_FELT && (theta < GAP_NARROW || top < RAY_TINY * KINKS_APART) && top > 0.0) {
+        const double gap = distance_gap(one, other, theta);
+        if (gap >= 0.0) {
+            return gap;
+        }
+    }
+#endif
     if (top > 0.0 && top < RAY_TINY * KINKS_APART && 1.0 - tau < RAY_TINY && (theta != 0.0 || apart != 0.0) &&
         settles()) {
         const double gap = tiny_gap(one, other, theta, apart);

@@ -3,13 +3,13 @@
 
 Every value is relative to the row's own: with R(s)^2 = E[sigma(sZ)^2] the pair (s, s', theta) has
 
-    tau = T / (R R'),    slope = Tdot s s' / (R R'),    gap = 1 - tau.
+    tau = T / (R R'),    slope = Tdot s s' / (R R').
 
 The closed form reads q12 = s s' cos(theta), which has lost what theta knows where theta is small: a kinked
 sigma's Tdot then errs by eps / theta. Such pairs are read off a polynomial along the ray
 lambda -> (lambda log(s/s'), lambda theta), or along theta alone: on it Tdot is smooth although it has no
 Taylor series in log(s/s') and theta together, its value at lambda = 0 is exact, and the closed form is only
-asked where it is exact.
+asked where it is exact. `_gaps` has 1 - tau.
 
 Part of every generated package, copied verbatim; it needs NumPy alone.
 """
@@ -24,27 +24,22 @@ import numpy as np
 from ._closed import ClosedDual, evaluate_closed
 from ._inputs import DoubleArray
 
-#: Angles (and differences of log s) from which on the closed form itself is exact enough, for s <= 1;
-#: and how far a ray reaches for the gap.
-_NEAR, _REACH = 0.02, 0.06
-#: Points of a ray for Tdot, of one for the gap.
-_SLOPE_POINTS, _GAP_POINTS = 9, 8
-#: Where the latter begin: a gap like lambda^2 has lost more digits near 0 than one like lambda.
-_LOW, _JUMP_LOW = 1.0 / 16.0, 1.0 / 32.0
-#: Norms, in distances of kinks, and gaps below which rows are taken along a ray to 0; what a rounding is there.
-_TINY, _AGREED = 1e-2, 4e-15
-#: R at the ray's end over |sigma(0)|, at most: where sigma(0) is 0, or as good as 0, there is no such limit.
-_SETTLED = 1.5
+#: Angles (and differences of log s) from which on the closed form itself is exact enough, for s <= 1.
+NEAR = 0.02
+#: Points of a ray for Tdot.
+_POINTS = 9
 #: A kink off zero moves with log(s/s'); Tdot feels it in the angle from this share of it on.
 _FLAT = 16.0
 #: Pairs in work at a time.
 _CHUNK = 4096
 #: q12 is passed this much beyond the boundary where the rows are parallel, so that the determinant is clipped to 0.
 _NUDGE, _BELOW = 1.0 + 2.0**-51, 1.0 - 2.0**-52
-#: Between these sines (from 0 for equal norms) two neighbouring q12 are taken together: one alone stands for an angle
-#: that is off by a rounding over it.
-_PARALLEL, _NARROW = 1e-7, 0.3
+#: Below this sine two neighbouring q12 are taken together: one alone stands for an angle that is off by a rounding over
+#: it.
+_NARROW, _PARALLEL = 0.3, 1e-7
 _TINIEST = 1e-306
+#: Norms that differ by this share count as one: a rounding of q12 passes both of their squares.
+_ALIKE = 2e-15
 _SPLIT = 2.0**27 + 1.0
 #: Below this log(s/s') counts as 0 where Tdot is even and smooth in it.
 _EQUAL = 1e-7
@@ -77,14 +72,14 @@ class ClosedPairs:
         return self.dual_dot is None and not self.smooth
 
     @property
-    def _apart(self) -> float:
+    def apart(self) -> float:
         """How far kinks lie from one another and from 0."""
         points = sorted({0.0, *self.breakpoints})
         return min((b - a for a, b in itertools.pairwise(points)), default=1.0)
 
-    def _reach(self, one: DoubleArray, other: DoubleArray) -> DoubleArray:
+    def reach(self, one: DoubleArray, other: DoubleArray) -> DoubleArray:
         """The same in standard deviations, at most 1."""
-        reach: DoubleArray = np.minimum(1.0, self._apart / np.sqrt(one * other))
+        reach: DoubleArray = np.minimum(1.0, self.apart / np.sqrt(one * other))
         return reach
 
     def sizes(self, s: DoubleArray) -> DoubleArray:
@@ -105,8 +100,16 @@ class ClosedPairs:
         other: DoubleArray,
         theta: DoubleArray,
         sign: float | DoubleArray = 1.0,
+        *,
+        closest: bool = True,
     ) -> DoubleArray:
-        """T or Tdot at the angle theta, or pi - theta where `sign` is -1; all arrays of one shape."""
+        """T or Tdot at the angle theta, or pi - theta where `sign` is -1; all arrays of one shape.
+
+        `closest`: the angle is not that of one q12, which has rounded it.
+        """
+        alike = np.abs(one - other) <= _ALIKE * other
+        middle = np.sqrt(one * other)
+        one, other = np.where(alike, middle, one), np.where(alike, middle, other)
         cosine = sign * np.cos(theta)
         q11, cross, q22 = one * one, one * other * cosine, other * other
         if which is self.dual_dot or self.jumps:
@@ -116,24 +119,30 @@ class ClosedPairs:
             limit = 0.5 * (q11 + q22) * _BELOW
             cross = np.where(one != other, np.clip(cross, -limit, limit), cross)
         value = evaluate_closed(which, q11, cross, q22)
+        if not closest:
+            return value
         sine = np.sin(theta)
         # squares that underflow have no neighbours to speak of
         chosen = (sine < _NARROW) & (np.abs(cross) > _TINIEST) & (np.minimum(q11, q22) > _TINIEST)
-        narrow = np.flatnonzero(chosen & ((sine > _PARALLEL) | ((one == other) & (sine > 0.0))))
+        if which is self.dual:
+            # where norms differ, a neighbour may break 2 |q12| <= q11 + q22, and T has nothing to gain
+            chosen &= (sine > _PARALLEL) | (one == other)
+        narrow = np.flatnonzero(chosen & (sine > 0.0))
         if narrow.size:
             flat = [np.ascontiguousarray(q).reshape(-1)[narrow] for q in (q11, cross, q22, sine)]
-            value.reshape(-1)[narrow] = _between(which, flat[0], flat[1], flat[2], flat[3])
+            cusped = self.jumps or (which is self.dual_dot and not self.smooth)
+            value.reshape(-1)[narrow] = _between(which, flat[0], flat[1], flat[2], flat[3], cusped=cusped)
         return value
 
     def tau(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """tau of pairs, (k,); 0 where a row's R is 0. Where sigma jumps, T has the kink that Tdot has elsewhere."""
         value = self._by_rays(self.dual, one, other, theta) if self.jumps else self.raw(self.dual, one, other, theta)
-        return _relative(value, self.sizes(one) * self.sizes(other))
+        return relative(value, self.sizes(one) * self.sizes(other))
 
     def slopes(self, one: DoubleArray, other: DoubleArray, theta: DoubleArray, scale: DoubleArray) -> DoubleArray:
         """slope of pairs, (k,), with a small absolute error at every angle; `scale` is R R'."""
         assert self.dual_dot is not None
-        return _relative(self._by_rays(self.dual_dot, one, other, theta) * one * other, scale)
+        return relative(self._by_rays(self.dual_dot, one, other, theta) * one * other, scale)
 
     def _by_rays(self, which: ClosedDual, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """T or Tdot of pairs, along rays where the closed form alone does not serve."""
@@ -147,68 +156,6 @@ class ClosedPairs:
             result[part] = self._near_values(which, one[part], other[part], theta[part])
         return result
 
-    def gaps(
-        self,
-        one: DoubleArray,
-        other: DoubleArray,
-        theta: DoubleArray,
-        tau: DoubleArray,
-        apart: DoubleArray | None = None,
-    ) -> DoubleArray:
-        """1 - tau of pairs, (k,), with a small relative error; `tau` where that is enough.
-
-        `apart`: log(one / other), where it is known better than from both.
-        """
-        result: DoubleArray = 1.0 - tau
-        if self.smooth:
-            return result
-        if apart is None:
-            positive = (one > 0.0) & (other > 0.0)
-            apart = np.log(np.divide(one, other, out=np.full_like(one, np.e), where=positive))
-        done = self._tiny_gaps(one, other, theta, apart, result)
-        close = np.flatnonzero((one > 0.0) & (other > 0.0) & ~done)
-        reach = _NEAR * self._reach(one[close], other[close])
-        close = close[np.maximum(theta[close], np.abs(apart[close])) < reach]
-        for start in range(0, close.size, _CHUNK):
-            part = close[start : start + _CHUNK]
-            result[part] = self._near_gaps(np.sqrt(one[part] * other[part]), apart[part], theta[part])
-        return result
-
-    def _tiny_gaps(
-        self, one: DoubleArray, other: DoubleArray, theta: DoubleArray, apart: DoubleArray, result: DoubleArray
-    ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-        """Mend `result` = 1 - tau of rows so small that sigma is nearly sigma(0), and say which have been.
-
-        Along the ray lambda -> (lambda s, lambda s', theta) it is lambda^2 times a smooth function. It goes like the
-        square of the rows' distance: nearly equal ones are taken farther apart, where roundings are smaller.
-        """
-        done = np.zeros(theta.shape, dtype=np.bool_)
-        top = np.maximum(one, other)
-        tiny = (top > 0.0) & (top < _TINY * self._apart) & (result < _TINY) & ((theta != 0.0) | (apart != 0.0))
-        rows = np.flatnonzero(tiny) if tiny.any() and self._settles() else np.zeros(0, dtype=np.intp)
-        grid = _open_grid(_GAP_POINTS, self.jumps)
-        for start in range(0, rows.size, _CHUNK):
-            part = rows[start : start + _CHUNK]
-            ends, angle, share = _farther(one[part], other[part], theta[part], apart[part])
-            steps = _REACH * self._apart / top[part]
-            rays = steps[:, None] * grid
-            left, right = ends[0][:, None] * rays, ends[1][:, None] * rays
-            value = self.raw(self.dual, left, right, np.broadcast_to(angle[:, None], rays.shape))
-            drops = 1.0 - _relative(value, self.sizes(left) * self.sizes(right))
-            gaps = share * _barycentric(grid, drops / rays**2, 1.0 / steps)
-            # sigma may be rougher than the ray: where it is not, both agree to roundings
-            agreed = np.abs(gaps - result[part]) <= _AGREED
-            result[part[agreed]] = np.maximum(gaps[agreed], 0.0)
-            done[part[agreed]] = True
-        return done
-
-    def _settles(self) -> bool:
-        """Whether sigma(0) is not 0, and R(s) is nearly |sigma(0)| as far as the ray to small rows begins."""
-        if not self.dual.at_origin:
-            return False
-        origin, end = self.sizes(np.array([0.0, _REACH * self._apart]))
-        return bool(origin > 0.0 and end < _SETTLED * origin)
-
     def _near(
         self, one: DoubleArray, other: DoubleArray, theta: DoubleArray
     ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
@@ -218,15 +165,15 @@ class ClosedPairs:
         near = np.zeros(theta.shape, dtype=np.bool_)
         rows = np.flatnonzero((one > 0.0) & (other > 0.0) & ((theta != 0.0) | (one != other)))
         angle = np.minimum(theta[rows], np.pi - theta[rows])
-        near[rows] = angle < _NEAR * self._reach(one[rows], other[rows])
+        near[rows] = angle < NEAR * self.reach(one[rows], other[rows])
         return near
 
     def _near_values(self, which: ClosedDual, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
         """T or Tdot of nearly parallel or antiparallel rows."""
         sign = np.where(theta > 0.5 * np.pi, -1.0, 1.0)
         theta = np.where(sign < 0.0, np.pi - theta, theta)
-        apart, share = np.log(one / other), self._reach(one, other)
-        reach = _NEAR * share
+        apart, share = np.log(one / other), self.reach(one, other)
+        reach = NEAR * share
         if not self.moving:
             middle = np.sqrt(one * other)
             one, other = (np.where(np.abs(apart) < _EQUAL, middle, side) for side in (one, other))
@@ -241,7 +188,7 @@ class ClosedPairs:
         # lambda runs over [0, steps]; the pair itself is at 1
         steps = np.where(size > 0.0, limit / np.where(size > 0.0, size, 1.0), 1.0)
         steps = np.where(direct, 1.0, np.maximum(steps, 1.0))
-        grid = _lobatto(_SLOPE_POINTS)
+        grid = _lobatto(_POINTS)
         rays = np.where(direct[:, None], 1.0, steps[:, None] * grid)
         bend = np.where(fixed[:, None], 1.0, rays)
         middle, spread = np.sqrt(one * other)[:, None], np.exp(0.5 * apart[:, None] * bend)
@@ -250,38 +197,26 @@ class ClosedPairs:
             np.where(fixed[:, None], other[:, None], middle / spread),
         )
         values = self.raw(which, *ends, rays * theta[:, None], sign[:, None])
-        return _barycentric(grid, values, 1.0 / steps)
-
-    def _near_gaps(self, middle: DoubleArray, apart: DoubleArray, theta: DoubleArray) -> DoubleArray:
-        """1 - tau of nearly parallel rows of nearly one norm: lambda^2 times a smooth function, lambda at a jump."""
-        size = np.maximum(theta, np.abs(apart))
-        steps = _REACH * self._reach(middle, middle) / np.where(size > 0.0, size, 1.0)
-        grid = _open_grid(_GAP_POINTS, self.jumps)
-        rays = steps[:, None] * grid
-        spread = np.exp(0.5 * apart[:, None] * rays)
-        left, right = middle[:, None] * spread, middle[:, None] / spread
-        drops = 1.0 - _relative(
-            self.raw(self.dual, left, right, rays * theta[:, None]), self.sizes(left) * self.sizes(right)
-        )
-        order = 1 if self.jumps else 2
-        values = drops / rays**order
-        result = _barycentric(grid, values, 1.0 / steps)
-        return np.where(size > 0.0, np.maximum(result, 0.0), 0.0)
+        return barycentric(grid, values, 1.0 / steps)
 
 
 def _between(
-    which: ClosedDual, q11: DoubleArray, cross: DoubleArray, q22: DoubleArray, target: DoubleArray
+    which: ClosedDual, q11: DoubleArray, cross: DoubleArray, q22: DoubleArray, sine: DoubleArray, *, cusped: bool
 ) -> DoubleArray:
-    """The value at sin(theta) = `target`, which lies between those of two neighbouring q12.
+    """The value at an angle of this sine, which lies between those of two neighbouring q12.
 
     One q12 alone is an angle that is off by a rounding over theta, which a sigma that is steep at large norms sees.
+    `cusped`: the value goes like the angle, not like its square.
     """
+    target = sine * sine
     for _ in range(2):
         # what is added is a rounding or two: the sum is the nearest double
-        cross = cross + 0.5 * (_sine_squared(q11, cross, q22) - target * target) * (q11 * (q22 / cross))
-    first = np.sqrt(np.maximum(_sine_squared(q11, cross, q22), 0.0))
+        cross = cross + 0.5 * (_sine_squared(q11, cross, q22) - target) * (q11 * (q22 / cross))
+    first = np.maximum(_sine_squared(q11, cross, q22), 0.0)
     beside = np.nextafter(cross, np.where(first > target, np.copysign(np.inf, cross), 0.0))
-    second = np.sqrt(np.maximum(_sine_squared(q11, beside, q22), 0.0))
+    second = np.maximum(_sine_squared(q11, beside, q22), 0.0)
+    if cusped:
+        first, second, target = np.sqrt(first), np.sqrt(second), sine
     apart = first - second
     share = np.where(apart != 0.0, (first - target) / np.where(apart != 0.0, apart, 1.0), 0.0)
     share = np.clip(share, 0.0, 1.0)
@@ -313,23 +248,7 @@ def _product(one: DoubleArray, other: DoubleArray) -> tuple[DoubleArray, DoubleA
     return product, ((a * c - product) + a * d + b * c) + b * d
 
 
-def _farther(
-    one: DoubleArray, other: DoubleArray, theta: DoubleArray, apart: DoubleArray
-) -> tuple[tuple[DoubleArray, DoubleArray], DoubleArray, DoubleArray]:
-    """Both norms, the angle, and what the square of the rows' distance is to be multiplied by for that of the given.
-
-    Where log(one / other) = `apart` and theta are both small, they are multiplied by one number.
-    """
-    size = np.where((one > 0.0) & (other > 0.0), np.maximum(theta, np.abs(apart)), 1.0)
-    factor = np.maximum(_NEAR / size, 1.0)
-    middle, spread = np.sqrt(one * other), np.exp(0.5 * apart * factor)
-    wider = factor > 1.0
-    ends = np.where(wider, middle * spread, one), np.where(wider, middle / spread, other)
-    near, far = (np.sinh(0.5 * apart * f) ** 2 + np.sin(0.5 * theta * f) ** 2 for f in (1.0, factor))
-    return ends, theta * factor, np.where(wider, near / np.where(wider, far, 1.0), 1.0)
-
-
-def _relative(value: DoubleArray, scale: DoubleArray) -> DoubleArray:
+def relative(value: DoubleArray, scale: DoubleArray) -> DoubleArray:
     result: DoubleArray = np.divide(value, scale, out=np.zeros_like(value), where=scale > 0.0)
     return result
 
@@ -340,14 +259,7 @@ def _lobatto(count: int) -> DoubleArray:
     return points
 
 
-def _open_grid(count: int, jumps: bool) -> DoubleArray:
-    """Chebyshev points on [1/16, 1], at a jump on [1/32, 1]: extrapolated to 0, by no more than roundings allow."""
-    low = _JUMP_LOW if jumps else _LOW
-    points: DoubleArray = 0.5 * (1.0 + low) + 0.5 * (1.0 - low) * np.cos(np.pi * (np.arange(count) + 0.5) / count)
-    return points
-
-
-def _barycentric(grid: DoubleArray, values: DoubleArray, at: DoubleArray) -> DoubleArray:
+def barycentric(grid: DoubleArray, values: DoubleArray, at: DoubleArray) -> DoubleArray:
     """The polynomial through values (k, m) at grid (m,), at one point a row, (k,)."""
     weights = np.array([1.0 / np.prod(point - np.delete(grid, index)) for index, point in enumerate(grid)])
     distance = at[:, None] - grid

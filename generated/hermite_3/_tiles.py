@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ._bulk import SIDE, Box, Bulk, Indices, boxes
 from ._evaluation import Scratch
+from ._gaps import gaps
 from ._inputs import DoubleArray, FloatArray
 from ._roads import Job, Pairs
 from ._tileplan import Layer, MatrixPlan, NearPairs, TilePlan
@@ -280,7 +281,7 @@ def _mend_gaps(plan: TilePlan, near: NearPairs, pairs: Pairs, close: Indices, ga
     one, other = near.left[first], near.right[second]
     apart = _log_ratios(plan, first, second, np.log(one / other))
     theta, tau = pairs.theta[rows, columns].astype(np.float64), 1.0 - gap[rows, columns].astype(np.float64)
-    gap[rows, columns] = near.pairs.gaps(one, other, theta, tau, apart)
+    gap[rows, columns] = gaps(near.pairs, one, other, theta, tau, apart)
 
 
 def _signed_gap(layer: Layer, drop: FloatArray, sign: FloatArray, job: Job, scratch: Scratch) -> FloatArray:

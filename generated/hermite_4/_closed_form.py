@@ -46,4 +46,5 @@ DUAL_DOT = ClosedDual(
     variances=(0.0, 1e16),
     zero_at_origin=True,
     at_origin=True,
+    order=1,
 )

@@ -30,6 +30,7 @@ DUAL = ClosedDual(
     variances=(0.0, 1e16),
     zero_at_origin=True,
     at_origin=True,
+    order=1,
 )
 
 

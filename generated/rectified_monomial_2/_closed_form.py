@@ -31,6 +31,7 @@ DUAL = ClosedDual(
     variances=(0.0, 1e16),
     zero_at_origin=True,
     at_origin=True,
+    order=2,
 )
 
 
@@ -50,4 +51,5 @@ DUAL_DOT = ClosedDual(
     variances=(0.0, 1e16),
     zero_at_origin=True,
     at_origin=True,
+    order=1,
 )

@@ -33,6 +33,7 @@ DUAL = ClosedDual(
     variances=(0.0, 1e16),
     zero_at_origin=True,
     at_origin=True,
+    order=3,
 )
 
 
@@ -53,4 +54,5 @@ DUAL_DOT = ClosedDual(
     variances=(0.0, 1e16),
     zero_at_origin=True,
     at_origin=True,
+    order=2,
 )

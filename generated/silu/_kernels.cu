@@ -599,6 +599,7 @@ INLINE REAL slope_series_at(REAL rho) {
 #define SLOPE_HIGH 0.0
 #define SLOPE_ZERO_AT_ORIGIN 0
 #define SLOPE_AT_ORIGIN 0
+#define ACTIVATION 0
 
 #endif
 #ifdef TANGENT

@@ -5,11 +5,12 @@ an independent quadrature. `compile_dual(form, values)` lowers it to float64 ari
 stable near rho = +-1 and over many orders of magnitude, and that refuses where it is not.
 """
 
+from kernelc.closedform.activation import activation_pieces
 from kernelc.closedform.derive import VARIANCE, ClosedForm, NoClosedForm, derive
 from kernelc.closedform.given import state_given_form
 from kernelc.closedform.proof import prove
 from kernelc.closedform.stable import FloatDual, compile_dual
-from kernelc.closedform.statement import ClosedFormStatement, state_closed_form
+from kernelc.closedform.statement import ClosedFormStatement, needed_pieces, state_closed_form
 from kernelc.model import Q11, Q12, Q22, RHO
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "ClosedFormStatement",
     "FloatDual",
     "NoClosedForm",
+    "activation_pieces",
     "compile_dual",
     "derive",
+    "needed_pieces",
     "prove",
     "state_closed_form",
     "state_given_form",

@@ -47,6 +47,7 @@ class FloatDual:
     summands' sizes let an error of 2e-11 relative to sqrt(T11 T22) be expected: an estimate, tested
     against mpmath, not a bound. `zero_at_origin`: the value is exactly 0 where q11 or q22 is 0.
     `at_origin`: whether the value there is known: not where it is T of an activation that jumps at 0.
+    `order`: the activation goes like t^order at 0, or is smaller.
     """
 
     program: FloatProgram
@@ -55,13 +56,16 @@ class FloatDual:
     variances: tuple[float, float]
     zero_at_origin: bool
     at_origin: bool
+    order: int
 
     def to_program(self) -> ClosedFormDual:
         """What a printer has to know."""
         series, wide = self.series, self.wide
         small = None if series is None else SmallVarianceSeries(series.plus, series.minus, series.below)
         large = None if wide is None else WideProgram(wide.program, wide.above)
-        return ClosedFormDual(self.program, small, large, self.variances, self.zero_at_origin, self.at_origin)
+        return ClosedFormDual(
+            self.program, small, large, self.variances, self.zero_at_origin, self.at_origin, self.order
+        )
 
     def __call__(self, q11: ArrayLike, q12: ArrayLike, q22: ArrayLike) -> Array:
         """The value at arrays (or scalars) that broadcast, q11, q22 >= 0, |q12| <= sqrt(q11 q22).
@@ -128,12 +132,13 @@ def compile_dual(
         raise UnsupportedError(f"parameters without a value: {', '.join(sorted(map(str, left)))}")
     series = expand(terms)
     vanishes = series is not None and series.plus[0] == series.minus[0] == 0.0
+    order = series.order if series is not None and vanishes else 0
     continuous = series is not None and abs(series.plus[0] - series.minus[0]) <= 1e-15 * abs(series.plus[0])
     program = lower(pieces)
     if series is not None and not _cancels(program, series):
         series = None
     at_origin = dot or continuous or form.dot_refused is None
-    roads = FloatDual(program, series, _wide(terms, pieces), (0.0, float("inf")), vanishes, at_origin)
+    roads = FloatDual(program, series, _wide(terms, pieces), (0.0, float("inf")), vanishes, at_origin, order)
     return replace(roads, variances=_range(roads, _integrable_below((*terms, *derived))))
 
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import sympy
 
+from kernelc.closedform.activation import activation_pieces
 from kernelc.closedform.derive import ClosedForm, NoClosedForm, derive
 from kernelc.closedform.normal_form import exact
 from kernelc.closedform.proof import holds_at_equal_inputs, prove
 from kernelc.closedform.stable import compile_dual
+from kernelc.closedform.terms import Terms
 from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.model import VARIABLE
-from kernelc.program import ClosedFormDual, ClosedFormProgram
+from kernelc.program import ActivationPiece, ClosedFormDual, ClosedFormProgram
 
 SAMPLES = 3
 DIGITS = 15
@@ -52,7 +54,15 @@ def _program(form: ClosedForm, expression: sympy.Expr) -> ClosedFormProgram | No
     sigma = exact(expression)
     dual = _compiled(form, sigma, dot=False)
     slope = None if dual is None else _compiled(form, sympy.diff(sigma, VARIABLE), dot=True)
-    return None if dual is None else ClosedFormProgram(dual, slope)
+    if dual is None:
+        return None
+    return ClosedFormProgram(dual, slope, needed_pieces(form.terms, dual, slope))
+
+
+def needed_pieces(terms: Terms, dual: ClosedFormDual, slope: ClosedFormDual | None) -> tuple[ActivationPiece, ...]:
+    """sigma itself for the two roads that ask for it: gaps of a kinked one by distances and Tdot, and mixed norms."""
+    kinked = any(term.gate is not None for term in terms)
+    return activation_pieces(terms) if slope is not None and (kinked or dual.series is not None) else ()
 
 
 def _compiled(form: ClosedForm, function: sympy.Expr, *, dot: bool) -> ClosedFormDual | None:

@@ -13,7 +13,7 @@ import sympy
 
 from kernelc.analysis import analyse
 from kernelc.backends import BACKENDS, emit
-from kernelc.closedform import ClosedForm, FloatDual, NoClosedForm, compile_dual, derive
+from kernelc.closedform import ClosedForm, FloatDual, NoClosedForm, compile_dual, derive, needed_pieces
 from kernelc.gallery import GALLERY
 from kernelc.parse import parse_activation
 from kernelc.program import ClosedFormProgram, KernelProgram
@@ -78,6 +78,10 @@ def derived_from(name: str, text: str, parameters: dict[str, str]) -> Derived:
         name=name,
         homogeneous_degree=None if degree is None else float(degree),
         breakpoints=tuple(float(point) for point in traits.breakpoints),
-        closed_form=ClosedFormProgram(dual.to_program(), None if dot is None else dot.to_program()),
+        closed_form=ClosedFormProgram(
+            dual.to_program(),
+            None if dot is None else dot.to_program(),
+            needed_pieces(form.terms, dual.to_program(), None if dot is None else dot.to_program()),
+        ),
     )
     return Derived(spec.expression, form, dual, dot, program)

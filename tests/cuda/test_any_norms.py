@@ -88,6 +88,28 @@ def test_large_rows_as_for_numpy_arrays(network_of: Load, cupy: ModuleType) -> N
         assert (np.abs(result - expected) <= GOAL["float64"] * np.multiply.outer(scale, scale)).all()
 
 
+@pytest.mark.parametrize("name", ["elu", "hard_tanh", "leaky_sin"])
+def test_rows_of_all_sizes_as_for_numpy_arrays(network_of: Load, cupy: ModuleType, name: str) -> None:
+    """Small and large ones, multiples and near-duplicates: no pair loses its digits to another's size."""
+    x = spread_rows(24, 6, 1e-7, 30.0)
+    x[1], x[2], x[4] = 1e3 * x[0], 1.01 * x[0], x[20] * (1.0 + 1e-15)
+    x[6] = x[21] + 1e-6 * x[3] / np.linalg.norm(x[3])
+    for depth in (1, 3):
+        expected = network_of(name).ntk(x, depth=depth)
+        result = network_of(name).ntk(cupy.asarray(x), depth=depth).get()
+        scale = np.sqrt(np.diag(expected))
+        assert (np.abs(result - expected) <= 1e-13 * np.multiply.outer(scale, scale)).all()
+
+
+def test_tiny_variances_as_for_numpy_arrays(network_of: Load, cupy: ModuleType) -> None:
+    package = network_of("elu")
+    q11, q22 = np.array([1e-200, 1e-200, 1e-130, 1e-6]), np.array([2e-200, 1.0, 3e-130, 4.0])
+    q12 = 0.3 * np.sqrt(q11) * np.sqrt(q22)
+    for function in (package.dual, package.dual_dot):
+        result = function(cupy.asarray(q11), cupy.asarray(q12), cupy.asarray(q22)).get()
+        np.testing.assert_allclose(result, function(q11, q12, q22), rtol=1e-13)
+
+
 @pytest.mark.parametrize("distance", [1e-6, 1e-12])
 def test_near_duplicates_through_jumps(network_of: Load, cupy: ModuleType, distance: float) -> None:
     """Each side within the goal of the truth."""

@@ -7,10 +7,19 @@ from typing import assert_never
 
 import mpmath
 
-from kernelc.backends.numpy.closed_form import alive, literal, used_operations
+from kernelc.backends.numpy.closed_form import alive, literal, mixes, used_operations
+from kernelc.backends.numpy.runtime import _distances, _line
 from kernelc.numerics import _normal_tables
 from kernelc.numerics._homogeneous import half_moment
-from kernelc.program import ClosedFormDual, ClosedFormProgram, FloatProgram, Instruction, SmallVarianceSeries
+from kernelc.program import (
+    ActivationPiece,
+    ActivationTerm,
+    ClosedFormDual,
+    ClosedFormProgram,
+    FloatProgram,
+    Instruction,
+    SmallVarianceSeries,
+)
 
 _INDENT = "    "
 #: What stands in C for an operation that is a call.
@@ -47,22 +56,38 @@ INLINE double difference_of_products(double a, double b, double c, double d) {
     const double correction = fma(a, b, -left) - fma(c, d, -right);
     return (left - right) + (fabs(correction) <= 1.7976931348623157e308 ? correction : 0.0);
 }
+
+/* By which power of 4 a variance below 2^-400 is scaled up to it: products of smaller ones underflow. */
+INLINE int halves_below(double q) {
+    int exponent;
+    frexp(q, &exponent);
+    const int lacking = -399 - exponent;
+    return q > 0.0 && lacking > 1 ? lacking / 2 : 0;
+}
 """
 
 
-def render(form: ClosedFormProgram | None, normal: str) -> str:
-    """The macros that say what is there, and the functions; `normal` is the text of the normal functions."""
+def render(form: ClosedFormProgram | None, normal: str, line: str) -> str:
+    """The macros that say what is there, and the functions.
+
+    `normal`: the text of the normal functions, `line`: that of expectations of sigma itself.
+    """
     duals = {"DUAL": None if form is None else form.dual, "SLOPE": None if form is None else form.dual_dot}
     lines = []
     for name, dual in duals.items():
         lines += _macros(name, dual)
+    lines.append(f"#define ACTIVATION {int(form is not None and bool(form.activation))}")
     parts = ["\n".join([*lines, ""])]
     if form is not None:
         parts.append(_ARITHMETIC)
-        if used_operations(form) & _NORMAL:
+        if used_operations(form) & _NORMAL or mixes(form):
             parts += [normal_tables(), normal]
         parts.append(_rays(jumps=form.dual_dot is None))
-        parts += [_dual(f"closed_{name.lower()}", dual) for name, dual in duals.items() if dual is not None]
+        if form.activation:
+            parts += [_rules(), _activation(form), line]
+        mixed = {"DUAL": mixes(form), "SLOPE": False}
+        found = ((name, dual) for name, dual in duals.items() if dual is not None)
+        parts += [_dual(f"closed_{name.lower()}", dual, mixed=mixed[name]) for name, dual in found]
     return "\n".join(parts)
 
 
@@ -104,20 +129,89 @@ def _macros(name: str, dual: ClosedFormDual | None) -> list[str]:
     ]
 
 
-def _dual(name: str, dual: ClosedFormDual) -> str:
-    """The roads, and the function that takes each pair by the one that serves it."""
+def _dual(name: str, dual: ClosedFormDual, *, mixed: bool) -> str:
+    """The roads, and the function that takes each pair by the one that serves it; tiny variances are scaled."""
     parts = [_program(f"{name}_program", dual.program)]
-    choice = [f"INLINE double {name}(double q11, double q12, double q22) {{"]
-    if dual.zero_at_origin:
-        choice += [f"{_INDENT}if (q11 == 0.0 || q22 == 0.0) {{", f"{_INDENT * 2}return 0.0;", f"{_INDENT}}}"]
+    choice = [f"INLINE double {name}_road(double q11, double q12, double q22) {{"]
     if dual.series is not None:
         parts.append(_series(f"{name}_small", dual.series))
         choice += _road("<=", dual.series.below, f"{name}_small")
+    if mixed:
+        choice += [f"{_INDENT}double value;", f"{_INDENT}if (mixed_value(q11, q12, q22, &value)) {{"]
+        choice += [f"{_INDENT * 2}return value;", f"{_INDENT}}}"]
     if dual.wide is not None:
         parts.append(_program(f"{name}_wide", dual.wide.program))
         choice += _road(">=", dual.wide.above, f"{name}_wide")
     choice += [f"{_INDENT}return {name}_program(q11, q12, q22);", "}", ""]
+    choice += [f"INLINE double {name}(double q11, double q12, double q22) {{"]
+    if dual.zero_at_origin:
+        choice += [f"{_INDENT}if (q11 == 0.0 || q22 == 0.0) {{", f"{_INDENT * 2}return 0.0;", f"{_INDENT}}}"]
+    arguments = "ldexp(q11, 2 * one), ldexp(ldexp(q12, one), other), ldexp(q22, 2 * other)"
+    scaled = f"{name}_road({arguments})"
+    choice += [
+        f"{_INDENT}const int one = halves_below(q11), other = halves_below(q22);",
+        f"{_INDENT}if (one || other) {{",
+        f"{_INDENT * 2}return {f'ldexp({scaled}, -{dual.order} * (one + other))' if dual.order else scaled};",
+        f"{_INDENT}}}",
+        f"{_INDENT}return {name}_road(q11, q12, q22);",
+        "}",
+        "",
+    ]
     return "\n".join([*parts, "\n".join(choice)])
+
+
+def _rules() -> str:
+    """The rules of `_distances.py` on the line and on the angle."""
+    line = {"POINTS": _line.LINE_POINTS, "ALL": _line.LINE_ALL, "HALF": _line.LINE_EVERY_OTHER}
+    turn = {"NODES": _distances.TURN_NODES, "WEIGHTS": _distances.TURN_WEIGHTS}
+    found = [f"#define LINE_COUNT {len(_line.LINE_POINTS)}\n#define LINE_CUT_COUNT {len(_line.CUTS)}\n"]
+    found += [_constants("LINE_CUTS", _line.CUTS), f"#define TURN_COUNT {len(_distances.TURN_NODES)}\n"]
+    found += [_constants(f"LINE_{name}", values.tolist()) for name, values in line.items()]
+    found += [_constants(f"TURN_{name}", values.tolist()) for name, values in turn.items()]
+    return "\n".join(found)
+
+
+def _activation(form: ClosedFormProgram) -> str:
+    """sigma by pieces, and by its Taylor series at 0 where the closed form is."""
+    pieces, series = form.activation, form.dual.series
+    below = -1.0 if series is None else series.below
+    lines = [f"#define ACTIVATION_BELOW {literal(below)}", f"#define KINK_COUNT {len(pieces) - 1}"]
+    lines.append(f"#define MIXED {int(mixes(form))}\n")
+    # C has no empty arrays
+    lines.append(_constants("KINKS", [piece.end for piece in pieces[:-1]] or [0.0]))
+    if series is not None and mixes(form):
+        lines.append(f"#define MIXED_ORDER {form.dual.order}\n#define MIXED_COUNT {len(series.plus)}\n")
+        lines += [_constants("MIXED_PLUS", series.plus), _constants("MIXED_MINUS", series.minus)]
+    lines += ["INLINE double activation(double t) {"]
+    for piece in pieces[:-1]:
+        lines += [f"{_INDENT}if (t < {literal(piece.end)}) {{", f"{_INDENT * 2}return {_sum(piece)};", f"{_INDENT}}}"]
+    lines += [f"{_INDENT}return {_sum(pieces[-1])};", "}", "", "INLINE double activation_near_zero(double t) {"]
+    sides = ((0.0,), (0.0,)) if series is None else (series.minus, series.plus)
+    minus, plus = (_horner(side) for side in sides)
+    lines += [f"{_INDENT}return t < 0.0 ? {minus} : {plus};", "}", ""]
+    return "\n".join(lines)
+
+
+def _sum(piece: ActivationPiece) -> str:
+    return " + ".join(map(_term, piece.terms)) or "0.0"
+
+
+def _term(term: ActivationTerm) -> str:
+    waves = [literal(term.cosine)] if term.cosine else []
+    if term.frequency and waves:
+        waves = [f"{literal(term.cosine)} * cos({literal(term.frequency)} * t)"]
+    waves += [f"{literal(term.sine)} * sin({literal(term.frequency)} * t)"] if term.sine else []
+    factors = [*(["t"] * term.power), f"({' + '.join(waves)})"]
+    if term.quadratic or term.linear:
+        factors.append(f"exp(({literal(term.quadratic)} * t + {literal(term.linear)}) * t)")
+    return " * ".join(factors)
+
+
+def _horner(coefficients: Sequence[float]) -> str:
+    text = literal(coefficients[-1])
+    for value in reversed(coefficients[:-1]):
+        text = f"({text}) * t + {literal(value)}"
+    return text
 
 
 def _road(sign: str, bound: float, function: str) -> list[str]:

@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from kernelc.program import ClosedFormDual, ClosedFormProgram, FloatProgram, Instruction, SmallVarianceSeries
+from kernelc.program import (
+    ActivationPiece,
+    ActivationTerm,
+    ClosedFormDual,
+    ClosedFormProgram,
+    FloatProgram,
+    Instruction,
+    SmallVarianceSeries,
+)
 
 _WIDTH = 120
 #: Arithmetic used once is written into the expression that uses it, up to this many characters.
@@ -69,14 +77,19 @@ def runtime_files(form: ClosedFormProgram) -> tuple[str, ...]:
     files = ["_arithmetic.py"]
     if any(dual.series is not None for dual in _duals(form)):
         files.append("_homogeneous.py")
-    if used_operations(form) & set(_NORMAL):
+    if used_operations(form) & set(_NORMAL) or mixes(form):
         files += ["_normal.py", "_normal_tables.py"]
     return tuple(files)
 
 
+def mixes(form: ClosedFormProgram) -> bool:
+    """Whether T of a small row and one that is not has a road of its own: there T cancels as it does at small rows."""
+    return bool(form.activation) and form.dual.series is not None and form.dual.order > 0
+
+
 def render(form: ClosedFormProgram) -> str:
     """The body of the module."""
-    parts = [_imports(form), _dual("dual", "T(q11, q12, q22) = E[sigma(u) sigma(v)]", form.dual)]
+    parts = [_imports(form), _dual("dual", "T(q11, q12, q22) = E[sigma(u) sigma(v)]", form.dual, form.activation)]
     if form.dual_dot is not None:
         parts.append(_dual("dual_dot", "Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)]", form.dual_dot))
     else:
@@ -88,6 +101,9 @@ def numbers(form: ClosedFormProgram) -> Iterator[float]:
     """Every number that is printed."""
     for program in _programs(form):
         yield from (i.value for i in program.instructions)
+    for piece in form.activation:
+        for term in piece.terms:
+            yield from (term.quadratic, term.linear, term.frequency, term.cosine, term.sine)
     for dual in _duals(form):
         yield from dual.variances
         if dual.series is not None:
@@ -111,9 +127,13 @@ def _imports(form: ClosedFormProgram) -> str:
     used, duals = used_operations(form), _duals(form)
     arithmetic = ["Array", *sorted(_ARITHMETIC[name] for name in used & set(_ARITHMETIC))]
     lines = [f"from ._arithmetic import {', '.join(arithmetic)}", "from ._closed import ClosedDual"]
+    if form.activation:
+        lines.insert(0, "from ._activation import Activation")
     if any(dual.series is not None for dual in duals):
         lines.append("from ._homogeneous import HomogeneousSeries")
-    if used & set(_NORMAL):
+    if mixes(form):
+        lines.append("from ._mixed import MixedSeries")
+    if used & set(_NORMAL) or mixes(form):
         lines.append(f"from ._normal import {', '.join(_normal_functions(form))}")
     return (
         '"""The closed form of the dual kernel; float64 arrays of one shape in, the same out."""\n\n'
@@ -128,10 +148,11 @@ def _normal_functions(form: ClosedFormProgram) -> list[str]:
         before, together, after = print_order(program)
         found |= {program.instructions[index].operation for index in (*before, *after)} & set(_NORMAL)
         found |= {"scaled_quadrants"} if together else set()
+    found |= {"ndtr"} if mixes(form) else set()
     return sorted(found)
 
 
-def _dual(name: str, meaning: str, dual: ClosedFormDual) -> str:
+def _dual(name: str, meaning: str, dual: ClosedFormDual, activation: Sequence[ActivationPiece] = ()) -> str:
     low, high = map(literal, dual.variances)
     parts = [_function(name, f"{meaning} for variances from {low} to {high}.", dual.program)]
     fields = [("program", name), ("variances", f"({low}, {high})")]
@@ -145,9 +166,16 @@ def _dual(name: str, meaning: str, dual: ClosedFormDual) -> str:
         fields += [("small", f"{upper}_SERIES"), ("small_below", f"{upper}_SERIES.below")]
     if dual.wide is not None:
         fields += [("wide", f"{name}_wide"), ("wide_above", literal(dual.wide.above))]
+    if dual.order:
+        fields.append(("order", repr(dual.order)))
+    if activation:
+        parts.append(_activation(activation, None if dual.series is None else f"{upper}_SERIES"))
+        fields.append(("activation", "ACTIVATION"))
+        if dual.series is not None and dual.order:
+            fields.append(("mixed", f"MixedSeries(ACTIVATION, {dual.order}, ndtr)"))
     inner = "".join(f"{_INDENT}{key}={value},\n" for key, value in fields)
     last = f"{upper} = ClosedDual(\n{inner})\n"
-    return "\n\n".join(parts) + ("\n" if dual.series is not None else "\n\n") + last
+    return "\n\n".join(parts) + ("\n" if dual.series is not None or activation else "\n\n") + last
 
 
 def _series(name: str, series: SmallVarianceSeries) -> str:
@@ -156,6 +184,38 @@ def _series(name: str, series: SmallVarianceSeries) -> str:
         "#: Taylor coefficients of the activation at 0, from the right and from the left, for small variances.\n"
         f"{name} = HomogeneousSeries(\n{inner}{_INDENT}below={literal(series.below)},\n)\n"
     )
+
+
+def _activation(pieces: Sequence[ActivationPiece], series: str | None) -> str:
+    """sigma by pieces; by its Taylor series at 0 where the closed form is."""
+    rows = []
+    for piece in pieces:
+        terms = [_row([*_term(term)], 3) for term in piece.terms]
+        alone = f"{_INDENT * 2}({terms[0].strip()}),\n" if len(terms) == 1 else ""
+        if 0 < len(alone) <= _WIDTH + 1 and alone.count("\n") == 1:
+            rows.append(alone)
+        else:
+            rows.append(f"{_INDENT * 2}(\n{''.join(terms)}{_INDENT * 2}),\n" if terms else f"{_INDENT * 2}(),\n")
+    ends = ["np.inf" if piece.end == float("inf") else literal(piece.end) for piece in pieces]
+    fields = [f"ends=({', '.join(ends)})", f"terms=(\n{''.join(rows)}{_INDENT})"]
+    if series is not None:
+        fields += [f"{name}={series}.{name}" for name in ("plus", "minus", "below")]
+    inner = "".join(f"{_INDENT}{item},\n" for item in fields)
+    return f"#: The activation itself, of which distances are taken.\nACTIVATION = Activation(\n{inner})\n"
+
+
+def _row(items: Sequence[str], depth: int) -> str:
+    """A tuple in a tuple, as a formatter leaves it."""
+    line = f"{_INDENT * depth}({', '.join(items)}),\n"
+    if len(line) <= _WIDTH + 1:
+        return line
+    broken = "".join(f"{_INDENT * (depth + 1)}{item},\n" for item in items)
+    return f"{_INDENT * depth}(\n{broken}{_INDENT * depth}),\n"
+
+
+def _term(term: ActivationTerm) -> Iterator[str]:
+    yield repr(term.power)
+    yield from map(literal, (term.quadratic, term.linear, term.frequency, term.cosine, term.sine))
 
 
 def _tuple(values: Sequence[float]) -> str:

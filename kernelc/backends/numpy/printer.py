@@ -13,6 +13,7 @@ _NUMERICS = "kernelc.numerics"
 
 #: Source files that every generated package carries, byte for byte.
 RUNTIME_FILES = (
+    "_activation.py",
     "_bulk.py",
     "_bulkfit.py",
     "_bulknorms.py",
@@ -21,15 +22,18 @@ RUNTIME_FILES = (
     "_closed.py",
     "_composition.py",
     "_dispatch.py",
+    "_distances.py",
     "_dual.py",
     "_evaluation.py",
     "_features.py",
+    "_gaps.py",
     "_harmonics.py",
     "_inputs.py",
     "_interpolation.py",
     "_judged.py",
     "_knotted.py",
     "_layers.py",
+    "_line.py",
     "_lowrank.py",
     "_networks.py",
     "_normroads.py",
@@ -89,6 +93,8 @@ class NumpyPrinter:
             return {}
         header = front.header(program, "its closed form. Every literal reads back as the double it was written from.")
         files = {name: runtime_text(name, _NUMERICS) for name in closed_form.runtime_files(form)}
+        if closed_form.mixes(form):
+            files["_mixed.py"] = runtime_text("_mixed.py")
         return {"_closed_form.py": header + closed_form.render(form), **files}
 
     def _network(self, program: KernelProgram) -> dict[str, str]:
