@@ -16,8 +16,8 @@ from ._inputs import DoubleArray
 #: Where the half line is cut, in standard deviations; cuts nearer to 0 are powers of 1/2.
 CUTS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0)
 LEVELS, _LEAST = 24, 1e-300
-#: Parts have so many points, and one.
-_COUNT = 16
+#: Parts have so many points, and one; the first and the last lie inside by this.
+_COUNT, _INSIDE = 16, 1e-12
 
 
 def levels_of(scale: DoubleArray) -> npt.NDArray[np.intp]:
@@ -57,5 +57,7 @@ def _clenshaw_curtis(count: int) -> DoubleArray:
 
 
 LINE_POINTS = np.sin(0.5 * np.pi * np.arange(_COUNT + 1) / _COUNT) ** 2
+# within the part: a jump at its end is not met
+LINE_POINTS[[0, -1]] = _INSIDE, 1.0 - _INSIDE
 LINE_ALL, LINE_EVERY_OTHER = _clenshaw_curtis(_COUNT), np.zeros(_COUNT + 1)
 LINE_EVERY_OTHER[::2] = _clenshaw_curtis(_COUNT // 2)

@@ -669,6 +669,7 @@ INLINE double closed_slope(double q11, double q12, double q22) {
 #define GAP_FELT 2e-3
 #define GAP_NARROW 0.2
 #define GAP_SAME 1e-13
+#define GAP_LOW (1.0 / 32.0)
 #define LINE_BEYOND 1e-12
 #define LINE_RESOLVED 1e-6
 #define LINE_ROUNDING 1e-29
@@ -745,7 +746,7 @@ APART double raw_value(int slope, double one, double other, double theta, double
     }
     const double sine = sin(theta);
     if (closest && sine > 0.0 && sine < RAY_NARROW && fabs(cross) > RAY_TINIEST && q11 > RAY_TINIEST &&
-        q22 > RAY_TINIEST && (slope || sine > RAY_PARALLEL || one == other)) {
+        q22 > RAY_TINIEST && (slope || JUMPS || sine > RAY_PARALLEL || one == other)) {
         return between(slope, q11, cross, q22, sine, JUMPS || (slope && !SMOOTH));
     }
     return closed_value(slope, q11, cross, q22);
@@ -926,12 +927,46 @@ APART double parallel_gap(double one, double other, double first, double second)
 
 /* What the angle adds to the gap. */
 APART double turned_gap(double one, double other, double theta, double scale) {
+#if CLOSED_SLOPE
     double total = 0.0;
     for (int k = 0; k < TURN_COUNT; ++k) {
         const double angle = theta * TURN_NODES[k];
         total += TURN_WEIGHTS[k] * sin(angle) * raw_value(1, one, other, angle, 1.0, 0);
     }
     return total * theta * one * other / scale;
+#else
+    const double start = raw_value(0, one, other, 0.0, 1.0, 1);
+#if MOVING
+    return (start - raw_value(0, one, other, theta, 1.0, 1)) / scale;
+#else
+    const double reach = RAY_REACH * kink_reach(one, other);
+    if (!(theta < GAP_LOW * reach)) {
+        return (start - raw_value(0, one, other, theta, 1.0, 1)) / scale;
+    }
+    double values[GAP_POINTS];
+    for (int k = 0; k < GAP_POINTS; ++k) {
+        const double angle = reach * GAP_GRID[k];
+        values[k] = (start - raw_value(0, one, other, angle, 1.0, 1)) / angle;
+    }
+    return theta * barycentric(GAP_GRID, GAP_WEIGHTS, values, GAP_POINTS, theta / reach) / scale;
+#endif
+#endif
+}
+
+/* Whether the gap 1 - tau is taken from distances. */
+INLINE int gap_is_felt(double one, double other, double theta, double gap) {
+    const double top = one > other ? one : other;
+    if (!(gap < GAP_FELT && top > 0.0)) {
+        return 0;
+    }
+    if (!JUMPS) {
+        return theta < GAP_NARROW || top < RAY_TINY * KINKS_APART;
+    }
+    if (!(theta < GAP_NARROW && one > 0.0 && other > 0.0)) {
+        return 0;
+    }
+    const double apart = fabs(log(one / other));
+    return !MOVING || (theta > apart ? theta : apart) >= RAY_NEAR * kink_reach(one, other);
 }
 
 /* The gap from distances, or -1 where they do not serve. */
@@ -956,7 +991,7 @@ INLINE double gap_of(double one, double other, double theta, double tau, double 
     const double top = one > other ? one : other;
     const double apart = known < APART_UNKNOWN ? known : positive ? log(one / other) : 1.0;
 #if ACTIVATION
-    if (1.0 - tau < GAP_FELT && (theta < GAP_NARROW || top < RAY_TINY * KINKS_APART) && top > 0.0) {
+    if (gap_is_felt(one, other, theta, 1.0 - tau)) {
         const double gap = distance_gap(one, other, theta);
         if (gap >= 0.0) {
             return gap;

@@ -7,7 +7,8 @@ the angle adds, as dT / dtheta = -s s' sin(theta) Tdot:
     E[(sigma(s Z) / R - sigma(s' Z) / R')^2] / 2 + s s' / (R R') int_0^theta Tdot(s, s', phi) sin(phi) dphi.
 
 Neither cancels, where 1 - T / (R R') leaves an angle of the next layer that is off by the root of a rounding. Of an
-error of R its square alone is felt.
+error of R its square alone is felt. Through jumps, where there is no Tdot, the latter is T(s, s', 0) - T; where they
+all lie at 0, it is theta times a smooth function of theta, which greater angles tell.
 
 Part of every generated package, copied verbatim; it needs NumPy alone.
 """
@@ -17,11 +18,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from ._activation import Activation
 from ._inputs import DoubleArray
 from ._line import levels_of, line_rule
-from ._pairs import ClosedPairs, relative
+from ._pairs import LOW_AT_JUMPS, NEAR, REACH, ClosedPairs, barycentric, open_grid, relative
+
+Mask = npt.NDArray[np.bool_]
 
 #: Norms, in distances of kinks, that are small.
 TINY = 1e-2
@@ -49,11 +53,9 @@ def distance_gaps(
     """
     result = np.full(theta.shape, np.nan)
     sigma = pairs.dual.activation
-    if sigma is None or pairs.dual_dot is None:
+    if sigma is None:
         return result
-    top = np.maximum(one, other)
-    near = (gap < _FELT) & ((theta < _NARROW) | (top < TINY * pairs.apart))
-    rows = np.flatnonzero(near & (top > 0.0))
+    rows = np.flatnonzero(_felt(pairs, one, other, theta, gap))
     for start in range(0, rows.size, _CHUNK):
         part = rows[start : start + _CHUNK]
         left, right, angle = one[part], other[part], theta[part]
@@ -61,21 +63,53 @@ def distance_gaps(
         scale = sizes[0] * sizes[1]
         found = _turned(pairs, left, right, angle, scale) + _parallel(sigma, (left, right), sizes)
         direct = 1.0 - relative(pairs.raw(pairs.dual, left, right, angle), scale)
-        agreed = (scale > 0.0) & (np.abs(found - direct) <= _SAME * (10.0 + top[part]))
+        agreed = (scale > 0.0) & (np.abs(found - direct) <= _SAME * (10.0 + np.maximum(left, right)))
         result[part] = np.where(agreed, found, np.nan)
     return result
+
+
+def _felt(pairs: ClosedPairs, one: DoubleArray, other: DoubleArray, theta: DoubleArray, gap: DoubleArray) -> Mask:
+    """Which pairs are taken so."""
+    top = np.maximum(one, other)
+    near = (gap < _FELT) & (top > 0.0)
+    if not pairs.jumps:
+        return near & ((theta < _NARROW) | (top < TINY * pairs.apart))
+    near &= (theta < _NARROW) & (one > 0.0) & (other > 0.0)
+    if pairs.moving:
+        # a ray in both leads to 0, and T(s, s', 0) - T has a layer that is as narrow as the jumps are apart
+        rows = np.flatnonzero(near)
+        apart = np.abs(np.log(one[rows] / other[rows]))
+        near[rows] = np.maximum(theta[rows], apart) >= NEAR * pairs.reach(one[rows], other[rows])
+    return near
 
 
 def _turned(
     pairs: ClosedPairs, one: DoubleArray, other: DoubleArray, theta: DoubleArray, scale: DoubleArray
 ) -> DoubleArray:
     """What the angle adds to the gap: dT / dtheta = -s s' sin(theta) Tdot."""
-    assert pairs.dual_dot is not None
+    if pairs.dual_dot is None:
+        return relative(_dropped(pairs, one, other, theta), scale)
     angle = theta[:, None] * TURN_NODES
     left, right = (np.broadcast_to(norm[:, None], angle.shape) for norm in (one, other))
     slopes = pairs.raw(pairs.dual_dot, left, right, angle, closest=False)
     total = (slopes * np.sin(angle)) @ TURN_WEIGHTS
     return relative(total * theta * one * other, scale)
+
+
+def _dropped(pairs: ClosedPairs, one: DoubleArray, other: DoubleArray, theta: DoubleArray) -> DoubleArray:
+    """T(s, s', 0) - T(s, s', theta) through jumps."""
+    start = pairs.raw(pairs.dual, one, other, np.zeros(theta.shape))
+    result: DoubleArray = start - pairs.raw(pairs.dual, one, other, theta)
+    if pairs.moving:
+        return result
+    reach = REACH * pairs.reach(one, other)
+    rows = np.flatnonzero(theta < LOW_AT_JUMPS * reach)
+    grid = open_grid(jumps=True)
+    angle = reach[rows, None] * grid
+    left, right = (np.broadcast_to(norm[rows, None], angle.shape) for norm in (one, other))
+    drops = start[rows, None] - pairs.raw(pairs.dual, left, right, angle)
+    result[rows] = theta[rows] * barycentric(grid, drops / angle, theta[rows] / reach[rows])
+    return result
 
 
 def _parallel(

@@ -26,8 +26,11 @@ from ._inputs import DoubleArray
 
 #: Angles (and differences of log s) from which on the closed form itself is exact enough, for s <= 1.
 NEAR = 0.02
-#: Points of a ray for Tdot.
+#: Points of a ray for Tdot; how far one for the gap reaches, and its points.
 _POINTS = 9
+REACH, _OPEN_POINTS = 0.06, 8
+#: Where the latter begin: a gap like lambda^2 has lost more digits near 0 than one like lambda.
+_LOW, LOW_AT_JUMPS = 1.0 / 16.0, 1.0 / 32.0
 #: A kink off zero moves with log(s/s'); Tdot feels it in the angle from this share of it on.
 _FLAT = 16.0
 #: Pairs in work at a time.
@@ -124,7 +127,7 @@ class ClosedPairs:
         sine = np.sin(theta)
         # squares that underflow have no neighbours to speak of
         chosen = (sine < _NARROW) & (np.abs(cross) > _TINIEST) & (np.minimum(q11, q22) > _TINIEST)
-        if which is self.dual:
+        if which is self.dual and not self.jumps:
             # where norms differ, a neighbour may break 2 |q12| <= q11 + q22, and T has nothing to gain
             chosen &= (sine > _PARALLEL) | (one == other)
         narrow = np.flatnonzero(chosen & (sine > 0.0))
@@ -256,6 +259,14 @@ def relative(value: DoubleArray, scale: DoubleArray) -> DoubleArray:
 def _lobatto(count: int) -> DoubleArray:
     """Chebyshev points of the second kind on [0, 1], 0 included."""
     points: DoubleArray = np.sin(0.5 * np.pi * np.arange(count) / (count - 1)) ** 2
+    return points
+
+
+def open_grid(*, jumps: bool) -> DoubleArray:
+    """Chebyshev points on [1/16, 1], at a jump on [1/32, 1]: extrapolated to 0, by no more than roundings allow."""
+    low = LOW_AT_JUMPS if jumps else _LOW
+    angle = np.pi * (np.arange(_OPEN_POINTS) + 0.5) / _OPEN_POINTS
+    points: DoubleArray = 0.5 * (1.0 + low) + 0.5 * (1.0 - low) * np.cos(angle)
     return points
 
 

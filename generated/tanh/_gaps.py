@@ -13,14 +13,8 @@ import numpy as np
 
 from ._distances import TINY, distance_gaps
 from ._inputs import DoubleArray
-from ._pairs import NEAR, ClosedPairs, barycentric, relative
+from ._pairs import NEAR, REACH, ClosedPairs, barycentric, open_grid, relative
 
-#: How far a ray reaches.
-_REACH = 0.06
-#: Points of a ray.
-_POINTS = 8
-#: Where they begin: a gap like lambda^2 has lost more digits near 0 than one like lambda.
-_LOW, _JUMP_LOW = 1.0 / 16.0, 1.0 / 32.0
 #: Gaps below which small rows are taken along a ray to 0; what a rounding is there.
 _SMALL, _AGREED = 1e-2, 4e-15
 #: R at the ray's end over |sigma(0)|, at most: where sigma(0) is 0, or as good as 0, there is no such limit.
@@ -82,11 +76,11 @@ def _tiny_gaps(
     top = np.maximum(one, other)
     tiny = (top > 0.0) & (top < TINY * pairs.apart) & (gap < _SMALL) & ((theta != 0.0) | (apart != 0.0))
     rows = np.flatnonzero(tiny) if tiny.any() and _settles(pairs) else np.zeros(0, dtype=np.intp)
-    grid = _open_grid(_POINTS, pairs.jumps)
+    grid = open_grid(jumps=pairs.jumps)
     for start in range(0, rows.size, _CHUNK):
         part = rows[start : start + _CHUNK]
         ends, angle, share = _farther(one[part], other[part], theta[part], apart[part])
-        steps = _REACH * pairs.apart / top[part]
+        steps = REACH * pairs.apart / top[part]
         rays = steps[:, None] * grid
         left, right = ends[0][:, None] * rays, ends[1][:, None] * rays
         value = pairs.raw(pairs.dual, left, right, np.broadcast_to(angle[:, None], rays.shape))
@@ -102,15 +96,15 @@ def _settles(pairs: ClosedPairs) -> bool:
     """Whether sigma(0) is not 0, and R(s) is nearly |sigma(0)| as far as the ray to small rows begins."""
     if not pairs.dual.at_origin:
         return False
-    origin, end = pairs.sizes(np.array([0.0, _REACH * pairs.apart]))
+    origin, end = pairs.sizes(np.array([0.0, REACH * pairs.apart]))
     return bool(origin > 0.0 and end < _SETTLED * origin)
 
 
 def _near_gaps(pairs: ClosedPairs, middle: DoubleArray, apart: DoubleArray, theta: DoubleArray) -> DoubleArray:
     """1 - tau of nearly parallel rows of nearly one norm: lambda^2 times a smooth function, lambda at a jump."""
     size = np.maximum(theta, np.abs(apart))
-    steps = _REACH * pairs.reach(middle, middle) / np.where(size > 0.0, size, 1.0)
-    grid = _open_grid(_POINTS, pairs.jumps)
+    steps = REACH * pairs.reach(middle, middle) / np.where(size > 0.0, size, 1.0)
+    grid = open_grid(jumps=pairs.jumps)
     rays = steps[:, None] * grid
     spread = np.exp(0.5 * apart[:, None] * rays)
     left, right = middle[:, None] * spread, middle[:, None] / spread
@@ -137,10 +131,3 @@ def _farther(
     ends = np.where(wider, middle * spread, one), np.where(wider, middle / spread, other)
     near, far = (np.sinh(0.5 * apart * f) ** 2 + np.sin(0.5 * theta * f) ** 2 for f in (1.0, factor))
     return ends, theta * factor, np.where(wider, near / np.where(wider, far, 1.0), 1.0)
-
-
-def _open_grid(count: int, jumps: bool) -> DoubleArray:
-    """Chebyshev points on [1/16, 1], at a jump on [1/32, 1]: extrapolated to 0, by no more than roundings allow."""
-    low = _JUMP_LOW if jumps else _LOW
-    points: DoubleArray = 0.5 * (1.0 + low) + 0.5 * (1.0 - low) * np.cos(np.pi * (np.arange(count) + 0.5) / count)
-    return points

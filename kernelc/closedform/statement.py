@@ -56,13 +56,13 @@ def _program(form: ClosedForm, expression: sympy.Expr) -> ClosedFormProgram | No
     slope = None if dual is None else _compiled(form, sympy.diff(sigma, VARIABLE), dot=True)
     if dual is None:
         return None
-    return ClosedFormProgram(dual, slope, needed_pieces(form.terms, dual, slope))
+    return ClosedFormProgram(dual, slope, needed_pieces(form.terms, dual))
 
 
-def needed_pieces(terms: Terms, dual: ClosedFormDual, slope: ClosedFormDual | None) -> tuple[ActivationPiece, ...]:
-    """sigma itself for the two roads that ask for it: gaps of a kinked one by distances and Tdot, and mixed norms."""
+def needed_pieces(terms: Terms, dual: ClosedFormDual) -> tuple[ActivationPiece, ...]:
+    """sigma itself for the two roads that ask for it: gaps of a kinked one by distances, and mixed norms."""
     kinked = any(term.gate is not None for term in terms)
-    return activation_pieces(terms) if slope is not None and (kinked or dual.series is not None) else ()
+    return activation_pieces(terms) if kinked or dual.series is not None else ()
 
 
 def _compiled(form: ClosedForm, function: sympy.Expr, *, dot: bool) -> ClosedFormDual | None:

@@ -28,9 +28,10 @@ MORE: dict[str, tuple[str, dict[str, str]]] = {
     "hard_shrink": ("Piecewise((t, t > 1), (t, t < -1), (0, True))", {}),
     "leaky_sin": ("Max(t, t/10) + sin(t)", {}),
     "raised_relu": ("Max(2*t + 1/4, t/3)", {}),
+    "raised_line": ("Heaviside(t) + t/10", {}),
 }
 WITHOUT = {"tanh", "sigmoid", "silu", "softplus"}
-JUMPS = {"rectified_monomial_0", "hard_shrink"}
+JUMPS = {"rectified_monomial_0", "hard_shrink", "raised_line"}
 WITH = sorted(FORMULAS.keys() - WITHOUT)
 
 
@@ -81,7 +82,7 @@ def derived_from(name: str, text: str, parameters: dict[str, str]) -> Derived:
         closed_form=ClosedFormProgram(
             dual.to_program(),
             None if dot is None else dot.to_program(),
-            needed_pieces(form.terms, dual.to_program(), None if dot is None else dot.to_program()),
+            needed_pieces(form.terms, dual.to_program()),
         ),
     )
     return Derived(spec.expression, form, dual, dot, program)

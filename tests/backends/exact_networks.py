@@ -1,7 +1,7 @@
-"""NNGP and NTK of a pair of rows through two activations by formulas at 50 digits, nearly parallel rows included.
+"""NNGP and NTK of a pair of rows through three activations by formulas at 50 digits, nearly parallel rows included.
 
 Hard tanh: T at angle 0 in closed form, from there dT / dtheta = -s s' sin(theta) Tdot, and dTdot / dtheta from the
-densities at the corners. `LEAKY_SIN` is a closed form throughout.
+densities at the corners. The others are closed forms throughout.
 """
 
 from __future__ import annotations
@@ -47,6 +47,13 @@ def leaky_sin(s: mpf, t: mpf, theta: mpf) -> tuple[mpf, mpf]:
     value = a * a * rectified + (a * b + b * b + (a / 2 + b) * means) * q + both * mpmath.sinh(q)
     slope = a * a * turn / (2 * mpmath.pi) + a * b + b * b + (a / 2 + b) * means + both * mpmath.cosh(q)
     return value, slope
+
+
+def raised_line(s: mpf, t: mpf, theta: mpf) -> tuple[mpf, mpf]:
+    """Heaviside(t) + t/10, whose NTK is infinite."""
+    a, q = mpf(1) / 10, s * t * mpmath.cos(theta)
+    mixed = a * q * (1 / s + 1 / t) / mpmath.sqrt(2 * mpmath.pi)
+    return (mpmath.pi - theta) / (2 * mpmath.pi) + mixed + a * a * q, mpf(0)
 
 
 def hard_tanh(s: mpf, t: mpf, theta: mpf) -> tuple[mpf, mpf]:

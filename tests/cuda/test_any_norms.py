@@ -88,15 +88,16 @@ def test_large_rows_as_for_numpy_arrays(network_of: Load, cupy: ModuleType) -> N
         assert (np.abs(result - expected) <= GOAL["float64"] * np.multiply.outer(scale, scale)).all()
 
 
-@pytest.mark.parametrize("name", ["elu", "hard_tanh", "leaky_sin"])
+@pytest.mark.parametrize("name", ["elu", "hard_tanh", "leaky_sin", "raised_line", "hard_shrink"])
 def test_rows_of_all_sizes_as_for_numpy_arrays(network_of: Load, cupy: ModuleType, name: str) -> None:
     """Small and large ones, multiples and near-duplicates: no pair loses its digits to another's size."""
-    x = spread_rows(24, 6, 1e-7, 30.0)
-    x[1], x[2], x[4] = 1e3 * x[0], 1.01 * x[0], x[20] * (1.0 + 1e-15)
+    # through jumps the smallest angle of the inputs is seen: these multiples have none
+    x = spread_rows(24, 6, 1e-7 if derived(name).dual_dot is not None else 2.0, 30.0)
+    x[1], x[2], x[4] = 1024.0 * x[0], 2.0 * x[0], x[20] * (1.0 + 1e-15)
     x[6] = x[21] + 1e-6 * x[3] / np.linalg.norm(x[3])
     for depth in (1, 3):
-        expected = network_of(name).ntk(x, depth=depth)
-        result = network_of(name).ntk(cupy.asarray(x), depth=depth).get()
+        kernel = network_of(name).nngp if derived(name).dual_dot is None else network_of(name).ntk
+        expected, result = kernel(x, depth=depth), kernel(cupy.asarray(x), depth=depth).get()
         scale = np.sqrt(np.diag(expected))
         assert (np.abs(result - expected) <= 1e-13 * np.multiply.outer(scale, scale)).all()
 
