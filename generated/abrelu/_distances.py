@@ -41,7 +41,7 @@ _ROUNDING = 1e-29
 #: The angle, cut at powers of 1/4: points of each part. The integrand is sin(phi) times what is smooth but next to 0.
 _TURN = (16, 14, 12, 10)
 #: Pairs in work at a time; with all points of the line.
-_CHUNK, _FEW = 4096, 128
+_CHUNK, _FEW = 1024, 128
 
 
 def distance_gaps(
