@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.backends.closed_forms import derived
 from tests.backends.programs import Case, shared_cases, write_package
 
 
@@ -46,3 +47,20 @@ def import_folder(folder: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def network_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], ModuleType]:
+    """Packages with closed forms; their tables at the compiled variance 1 are stand-ins and must not be met."""
+    folder = tmp_path_factory.mktemp("networks")
+    loaded: dict[str, ModuleType] = {}
+
+    def load(name: str) -> ModuleType:
+        if name not in loaded:
+            (folder / name).mkdir()
+            for path, text in derived(name).files().items():
+                (folder / name / path).write_text(text, encoding="utf-8", newline="\n")
+            loaded[name] = import_folder(folder / name, f"network_{name}")
+        return loaded[name]
+
+    return load

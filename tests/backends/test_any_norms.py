@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.backends.closed_forms import derived
-from tests.backends.conftest import import_folder
 from tests.backends.jumps import hard_shrink_nngp
 from tests.backends.programs import unit_rows
 
@@ -25,23 +23,6 @@ REFERENCES: dict[str, list[dict[str, Any]]] = json.loads(
 )
 GOAL = {"float64": 1e-12, "float32": 1e-5}
 SETTINGS: tuple[dict[str, Any], ...] = ({}, {"depth": 3, "w_std": 1.2, "b_std": 0.3})
-
-
-@pytest.fixture(scope="session")
-def network_of(tmp_path_factory: pytest.TempPathFactory) -> Load:
-    """Packages with closed forms; their tables at the compiled variance 1 are stand-ins and must not be met."""
-    folder = tmp_path_factory.mktemp("networks")
-    loaded: dict[str, ModuleType] = {}
-
-    def load(name: str) -> ModuleType:
-        if name not in loaded:
-            (folder / name).mkdir()
-            for path, text in derived(name).files().items():
-                (folder / name / path).write_text(text, encoding="utf-8", newline="\n")
-            loaded[name] = import_folder(folder / name, f"network_{name}")
-        return loaded[name]
-
-    return load
 
 
 def spread_rows(n: int, d: int, low: float, high: float) -> npt.NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -12,10 +13,9 @@ import pytest
 
 from tests.backends import exact_networks
 from tests.backends.programs import unit_rows
-from tests.backends.test_any_norms import Load, network_of
 
 Array = npt.NDArray[np.float64]
-__all__ = ["network_of"]
+Load = Callable[[str], ModuleType]
 
 
 def _error(package: ModuleType, pair: exact_networks.Pair, x: Array, depth: int, **scales: float) -> float:
