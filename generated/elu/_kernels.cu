@@ -1261,7 +1261,7 @@ INLINE double mixed_given(double small, double mean, double spread) {
 /* Whether T of these is taken so, and `value`, where a rule resolves it. */
 APART int mixed_value(double q11, double q12, double q22, double* value) {
     const double small = sqrt(q11 < q22 ? q11 : q22), large = sqrt(q11 < q22 ? q22 : q11);
-    if (!(small > 0.0) || small * (large < 1.0 ? large : 1.0) >= MIXED_BELOW) {
+    if (!(small > 0.0) || small * small > ACTIVATION_BELOW || small * (large < 1.0 ? large : 1.0) >= MIXED_BELOW) {
         return 0;
     }
     double cosine = q12 / (small * large);

@@ -104,7 +104,9 @@ def _block(closed: ClosedDual, q11: DoubleArray, q12: DoubleArray, q22: DoubleAr
             out[where] = road(q11[where], q12[where], q22[where])
     if closed.mixed is not None:
         least, most = np.sqrt(np.minimum(q11, q22)), np.sqrt(np.maximum(q11, q22))
-        rows = np.flatnonzero(~small & (least > 0.0) & (least * np.minimum(most, 1.0) < _MIXED))
+        # the smaller one's series holds where the road of small variances does
+        series = ~small & (least > 0.0) & (least * least <= closed.small_below)
+        rows = np.flatnonzero(series & (least * np.minimum(most, 1.0) < _MIXED))
         if rows.size:
             value = closed.mixed(q11[rows], q12[rows], q22[rows])
             out[rows] = np.where(np.isnan(value), out[rows], value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 import sympy
@@ -28,6 +29,8 @@ _ROUNDING = 4e-16
 _ALLOWED = 2e-11
 _COSINES = (1.0, 1 - 1e-9, 0.999, 0.7, 0.1, -0.4, -0.9, -1 + 1e-7, -1.0)
 _EXPONENTS = np.arange(-32, 33) / 2.0
+#: the emitted code scales variances below this up to it, where the activation is its first power but for this share
+_SCALED_BELOW, _NEGLIGIBLE = 2.0**-400, 1e-20
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +136,23 @@ def compile_dual(
     series = expand(terms)
     vanishes = series is not None and series.plus[0] == series.minus[0] == 0.0
     order = series.order if series is not None and vanishes else 0
+    rules = series is not None and _first_power_rules(series)
     continuous = series is not None and abs(series.plus[0] - series.minus[0]) <= 1e-15 * abs(series.plus[0])
     program = lower(pieces)
     if series is not None and not _cancels(program, series):
         series = None
     at_origin = dot or continuous or form.dot_refused is None
     roads = FloatDual(program, series, _wide(terms, pieces), (0.0, float("inf")), vanishes, at_origin, order)
-    return replace(roads, variances=_range(roads, _integrable_below((*terms, *derived))))
+    low, high = _range(roads, _integrable_below((*terms, *derived)))
+    return replace(roads, variances=(low if low or rules else _SCALED_BELOW, high))
+
+
+def _first_power_rules(series: HomogeneousSeries) -> bool:
+    """Whether the activation is its first power as far out as tiny variances are scaled up to."""
+    deviation, order = sqrt(_SCALED_BELOW), series.order
+    sizes = [max(abs(one), abs(other)) for one, other in zip(series.plus, series.minus, strict=True)]
+    rest = sum(size * deviation ** (k - order) for k, size in enumerate(sizes) if k > order)
+    return rest <= _NEGLIGIBLE * sizes[order]
 
 
 def _integrable_below(terms: Terms) -> float:

@@ -23,11 +23,13 @@ from tests.backends.programs import certified, shared_cases
 FORMULAS = {name: (entry.formula, dict(entry.parameters)) for name, entry in GALLERY.items() if not entry.dual} | {
     "hard_tanh": ("Max(-1, Min(1, t))", {})
 }
-#: For kernel matrices only: jumps off zero, a kink beside a sine, a kink off zero beside a value at 0.
+#: For kernel matrices only: jumps off zero, a kink beside a sine, a kink off zero beside a value at 0,
+#: one so near 0 that the series there ends early, a jump at 0.
 MORE: dict[str, tuple[str, dict[str, str]]] = {
     "hard_shrink": ("Piecewise((t, t > 1), (t, t < -1), (0, True))", {}),
     "leaky_sin": ("Max(t, t/10) + sin(t)", {}),
     "raised_relu": ("Max(2*t + 1/4, t/3)", {}),
+    "bent_elu": ("Piecewise((exp(t) - 1, t < 0), (t, t < 1/1000), (2*t - 1/1000, True))", {}),
     "raised_line": ("Heaviside(t) + t/10", {}),
 }
 WITHOUT = {"tanh", "sigmoid", "silu", "softplus"}

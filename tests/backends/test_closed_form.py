@@ -252,6 +252,27 @@ def test_a_small_row_and_one_that_is_not(closed: Load, small: float) -> None:
         assert np.abs(values - smooth).max() <= 2e-13 * small * math.sqrt(elu.dual(large**2, large**2, large**2))
 
 
+def test_variances_are_not_scaled_where_the_first_power_does_not_rule(tmp_path: Path) -> None:
+    """At 2^-200, to which tiny deviations are scaled, the square is 1e10 times the first power: refused below."""
+    for path, text in derived_from("steep", "t + 10^70*t^2", {}).files().items():
+        (tmp_path / path).write_text(text, encoding="utf-8", newline="\n")
+    package = import_folder(tmp_path, "steep_beside_0")
+    assert package.dual(1e-110, 1e-110, 1e-110) == pytest.approx(3e140 * 1e-220, rel=1e-12)
+    assert package.dual(0.0, 0.0, 1.0) == 0.0
+    with pytest.raises(ValueError, match=r"q11: the closed form of steep holds for variances from 3\.87"):
+        package.dual(1e-130, 1e-130, 1e-130)
+
+
+def test_the_series_at_0_ends_before_the_next_kink(closed: Load) -> None:
+    """A kink at 1e-3: the small row reaches beyond it, however small it is beside the other."""
+    bent = closed("bent_elu")
+    assert bent._closed_form.DUAL.mixed is not None
+    small, large = np.linspace(0.0045, 0.007, 41), np.full(41, 0.4)
+    values = bent.dual(small**2, 0.3 * small * large, large**2)
+    exact = run(derived("bent_elu").dual.program, small**2, 0.3 * small * large, large**2)[0]
+    np.testing.assert_allclose(values, exact, rtol=0.0, atol=1e-14)
+
+
 @pytest.mark.parametrize(("small", "large", "cosine"), [(1e-3, 20.0, -0.9), (1e-6, 0.2, 0.99)])
 def test_a_small_row_and_one_that_is_not_by_quadrature(closed: Load, small: float, large: float, cosine: float) -> None:
     def sigma(t: mpmath.mpf) -> mpmath.mpf:
