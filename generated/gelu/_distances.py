@@ -49,7 +49,8 @@ def distance_gaps(
 ) -> DoubleArray:
     """The gaps of pairs, (k,), with a small relative error; NaN where `gap` = 1 - tau serves, or no distance does.
 
-    Error: about 1e-15 in the root, an estimate: half of the points agree, and the closed form within its roundings.
+    Error: about 1e-15 in the root, an estimate. The line's share is taken where half of its points agree; the angle's
+    has no such test: their sum agrees with the closed form within what that rounds.
     """
     result = np.full(theta.shape, np.nan)
     sigma = pairs.dual.activation
