@@ -136,9 +136,9 @@ def compile_dual(
     series = expand(terms)
     vanishes = series is not None and series.plus[0] == series.minus[0] == 0.0
     order = series.order if series is not None and vanishes else 0
-    rules = series is not None and _first_power_rules(series)
-    continuous = series is not None and abs(series.plus[0] - series.minus[0]) <= 1e-15 * abs(series.plus[0])
     program = lower(pieces)
+    rules = _dies_out(program) if series is None else _first_power_rules(series)
+    continuous = series is not None and abs(series.plus[0] - series.minus[0]) <= 1e-15 * abs(series.plus[0])
     if series is not None and not _cancels(program, series):
         series = None
     at_origin = dot or continuous or form.dot_refused is None
@@ -153,6 +153,12 @@ def _first_power_rules(series: HomogeneousSeries) -> bool:
     sizes = [max(abs(one), abs(other)) for one, other in zip(series.plus, series.minus, strict=True)]
     rest = sum(size * deviation ** (k - order) for k, size in enumerate(sizes) if k > order)
     return rest <= _NEGLIGIBLE * sizes[order]
+
+
+def _dies_out(program: FloatProgram) -> bool:
+    """Whether every summand underflows at tiny variances: an activation that is 0 about 0 has no first power."""
+    variance = np.full(1, _SCALED_BELOW)
+    return not any(run(program, variance, variance, variance)[1])
 
 
 def _integrable_below(terms: Terms) -> float:
