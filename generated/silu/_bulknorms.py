@@ -40,10 +40,14 @@ _LINES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """How many norms a pilot takes, and the norms and angles at which it runs along them."""
+    """How many norms a pilot takes, the norms and angles at which it runs along them, the shares that it is tried with.
+
+    A fit may drop `shares` of what may be dropped: where the first errs, the second.
+    """
 
     norms: int
     columns: tuple[int, int]
+    shares: tuple[float, ...]
 
     @property
     def most(self) -> int:
@@ -51,12 +55,12 @@ class _Grid:
         return self.norms - 4
 
 
-#: Tried in this order: breakpoints off zero, over a wide range of norms, take more.
-_GRIDS = (_Grid(44, (5, 4)), _Grid(88, (9, 5)), _Grid(176, (17, 6)))
+_CLOSER = (1.0, 0.1)
+#: Tried in this order: near rho = 1 a function of one norm depends on the other, which a few columns do not tell;
+#: breakpoints off zero, over a wide range of norms, take more norms.
+_GRIDS = (_Grid(44, (5, 4), (1.0,)), *(_Grid(n, c, _CLOSER) for n, c in ((44, (11, 5)), (88, (11, 5)), (176, (17, 6)))))
 #: A fit is compared with the network at pairs of each norm with so many others.
 _PARTNERS = 8
-#: Shares of what may be dropped that a fit is tried with: where the first errs, the second.
-_CLOSER = (1.0, 0.1)
 #: With no more terms than this in rho, theta is not tried.
 _FEW_TERMS = 16
 
@@ -75,7 +79,7 @@ def many_norms(
     for grid in _GRIDS:
         points = np.exp(nodes(math.log(norms[0]), math.log(norms[1]), grid.norms))
         sample = network_sampler(source, network, np.concatenate([points, between]))
-        for share in _CLOSER:
+        for share in grid.shares:
             pilot = _pilot(sample, grid, reach, share * dropped)
             if pilot is None:
                 break

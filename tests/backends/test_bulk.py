@@ -122,6 +122,22 @@ def test_the_corners_of_a_range_of_norms(tmp_path: Path) -> None:
     assert float(error.max()) < 3e-13
 
 
+def test_a_bias_makes_functions_of_one_norm_depend_on_the_other(
+    network_of: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Near rho = 1, where few of the other norms do not tell: closer and closer fits took 43 functions."""
+    package = network_of("elu")
+    fit = package._bulkfit.many_norms
+
+    def for_a_large_matrix(*arguments: Any) -> Any:
+        return fit(*arguments[:4], 4000 * 4000, *arguments[5:])
+
+    monkeypatch.setattr(package._bulkfit, "many_norms", for_a_large_matrix)
+    x = mixed_rows(520, 150) * np.geomspace(0.5, 2.0, 520)[:, None]
+    bulk = compared(package, monkeypatch, x, depth=3, w_std=1.0, b_std=1.0)
+    assert bulk.left is not None and bulk.left.shape[1] <= 24
+
+
 def test_two_sets_of_rows(package_of: Load) -> None:
     package = package_of("erf")
     x, y = unit_rows(700, 150, 1), unit_rows(520, 150, 2)
