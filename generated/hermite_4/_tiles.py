@@ -9,6 +9,7 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +19,8 @@ from ._bulk import SIDE, Box, Bulk, Indices, boxes
 from ._evaluation import Scratch
 from ._gaps import gaps
 from ._inputs import DoubleArray, FloatArray
+from ._lowrank import MixedRoad
+from ._neartable import probed_share
 from ._roads import Job, Pairs
 from ._tileplan import Layer, MatrixPlan, NearPairs, TilePlan
 
@@ -305,13 +308,13 @@ def evaluate_tile(plan: MatrixPlan, job: Job, scratch: Scratch) -> FloatArray:
     On the diagonal of rows with themselves, which has moments of its own, it is undefined too.
     """
     if plan.bulk is None:
-        layered = plan.layered()
+        layered = plan.layered(_prepare)
         return _by_layers(layered, job, _product(layered, job, scratch), scratch)
     rho = _product(plan, job, scratch)
     rows, columns = plan.bulk.outside(rho, job)
     if not rows.size:
         return _most_pairs(plan, plan.bulk, job, rho, scratch)
-    layered = plan.layered()
+    layered = plan.layered(_prepare)
     if layered.uniform:
         if rows.size * _MANY > rho.size:
             return _by_layers(layered, job, rho, scratch)
@@ -326,6 +329,28 @@ def evaluate_tile(plan: MatrixPlan, job: Job, scratch: Scratch) -> FloatArray:
     for part in parts:
         _again(layered, job, part, value, scratch)
     return value
+
+
+def _prepare(plan: TilePlan) -> None:
+    """Let the layers make their tables of parts that are spread over the matrix.
+
+    Threads take tiles in no order, on which no result may depend.
+    """
+    roads = [road for road in (*(layer.road for layer in plan.layers), plan.final) if isinstance(road, MixedRoad)]
+    if not any(road.unsettled for road in roads):
+        return
+    rows, columns = roads[0].left.size, roads[0].right.size
+    width = min(columns, TILE_COLUMNS[plan.left.dtype])
+    count = max(1, int(probed_share(rows * columns) * rows * columns) // (SIDE * width))
+    scratch = Scratch(SIDE * (width + SIDE), plan.left.dtype)
+    for index in range(count):
+        # multiples of an irrational number fill the matrix evenly
+        across = math.fmod((index + 0.5) * math.sqrt(2.0), 1.0)
+        top, left = int((index + 0.5) / count * max(0, rows - SIDE)), int(across * (columns - width))
+        job = (top, min(top + SIDE, rows), left, left + width)
+        _by_layers(plan, job, _product(plan, job, scratch), scratch)
+    for road in roads:
+        road.settle()
 
 
 def _most_pairs(plan: MatrixPlan, bulk: Bulk, job: Job, rho: FloatArray, scratch: Scratch) -> FloatArray:

@@ -108,11 +108,13 @@ class Layered:
         self._lock = Lock()
         self._plan: TilePlan | None = None
 
-    def __call__(self) -> TilePlan:
-        """The plan; the first thread makes it while the others wait."""
+    def __call__(self, prepare: Callable[[TilePlan], None]) -> TilePlan:
+        """The plan; the first thread makes and prepares it while the others wait."""
         with self._lock:
             if self._plan is None:
-                self._plan = self._make()
+                plan = self._make()
+                prepare(plan)
+                self._plan = plan
             return self._plan
 
 

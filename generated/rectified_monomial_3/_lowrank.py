@@ -20,6 +20,7 @@ from ._evaluation import Scratch
 from ._gaps import gaps
 from ._inputs import DoubleArray, FloatArray
 from ._interpolation import basis, kept, monomial_is_safe, nodes, to_monomial, transform
+from ._neartable import NearTables, probed_share
 from ._pairs import ClosedPairs
 from ._roads import Job, Pairs
 
@@ -60,7 +61,7 @@ class MixedRoad:
     """One layer of rows of different norms.
 
     `left`, `right` (n,): s; `left_size`, `right_size`: R; `left_in`, `right_in`: rows whose norm the panels serve.
-    `symmetric`: both are the same rows, and the diagonal is not asked for.
+    `symmetric`: both are the same rows, and the diagonal is not asked for. `near`: tables for nearly parallel rows.
     """
 
     pairs: ClosedPairs
@@ -72,6 +73,7 @@ class MixedRoad:
     right_in: npt.NDArray[np.bool_]
     symmetric: bool
     panels: tuple[Panel, ...]
+    near: NearTables | None
     unit: float = 1.0
     gain: float = 1.0
 
@@ -79,6 +81,16 @@ class MixedRoad:
     def folded(self) -> bool:
         """Everything is read at theta."""
         return True
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether tables for nearly parallel rows may yet be made, of the pairs that are read first."""
+        return self.near is not None and self.near.share < 1.0
+
+    def settle(self) -> None:
+        """Let no more be made."""
+        if self.near is not None:
+            self.near.settle()
 
     def read(self, pairs: Pairs, job: Job, value: FloatArray, slope: FloatArray | None, scratch: Scratch) -> None:
         """value, and slope where it is wanted."""
@@ -141,11 +153,20 @@ class MixedRoad:
         angle = theta[row, column].astype(np.float64)
         row, column = row + job[0], column + job[2]
         one, other, scale = self.left[row], self.right[column], self.left_size[row] * self.right_size[column]
+        tile = np.zeros((2, angle.size))
+        alone = np.ones(angle.shape, dtype=np.bool_)
+        if self.near is not None:
+            served, found = self.near.values(one, other, angle)
+            tile[:, served] = found if drop else np.array([1.0 - found[0], found[1]])
+            alone = ~served
+        one, other, angle, scale = one[alone], other[alone], angle[alone], scale[alone]
         tau = self.pairs.tau(one, other, angle)
         tau[(angle == 0.0) & (one == other)] = 1.0
-        value[rest] = gaps(self.pairs, one, other, angle, tau) if drop else tau
+        tile[0, alone] = gaps(self.pairs, one, other, angle, tau) if drop else tau
+        value[rest] = tile[0]
         if slope is not None:
-            slope[rest] = self.pairs.slopes(one, other, angle, scale)
+            tile[1, alone] = self.pairs.slopes(one, other, angle, scale)
+            slope[rest] = tile[1]
 
 
 def _run(
@@ -220,7 +241,9 @@ def mixed_road(
                 panels = tuple(fit.bind(left[0], right[0], symmetric, dtype) for fit in fits)
                 inside = [(side[0] >= low) & (side[0] <= high) for side in (left, right)]
                 break
-    return MixedRoad(pairs, left[0], right[0], left[1], right[1], inside[0], inside[1], symmetric, panels)
+    rough = not pairs.smooth and not pairs.jumps
+    near = NearTables(pairs, tangent, dtype, probed_share(left[0].size * right[0].size)) if rough else None
+    return MixedRoad(pairs, left[0], right[0], left[1], right[1], inside[0], inside[1], symmetric, panels, near)
 
 
 def _ranges(scales: DoubleArray) -> list[tuple[float, float]]:

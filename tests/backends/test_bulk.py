@@ -135,7 +135,8 @@ def test_a_bias_makes_functions_of_one_norm_depend_on_the_other(
     monkeypatch.setattr(package._bulkfit, "many_norms", for_a_large_matrix)
     x = mixed_rows(520, 150) * np.geomspace(0.5, 2.0, 520)[:, None]
     bulk = compared(package, monkeypatch, x, depth=3, w_std=1.0, b_std=1.0)
-    assert bulk.left is not None and bulk.left.shape[1] <= 24
+    assert bulk.left is not None
+    assert bulk.left.shape[1] <= 24
 
 
 def test_two_sets_of_rows(package_of: Load) -> None:

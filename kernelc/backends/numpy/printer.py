@@ -35,6 +35,7 @@ RUNTIME_FILES = (
     "_layers.py",
     "_line.py",
     "_lowrank.py",
+    "_neartable.py",
     "_networks.py",
     "_normroads.py",
     "_norms.py",
