@@ -130,7 +130,10 @@ class WideProgram:
 
 @dataclass(frozen=True, slots=True)
 class ActivationTerm:
-    """t^power exp(quadratic t^2 + linear t) (cosine cos(frequency t) + sine sin(frequency t))."""
+    """t^power exp(quadratic t^2 + linear t) (cosine cos(frequency t) + sine sin(frequency t)), times its gate.
+
+    `gate` (a, b): the normal distribution function of a t + b; None: 1.
+    """
 
     power: int
     quadratic: float
@@ -138,6 +141,7 @@ class ActivationTerm:
     frequency: float
     cosine: float
     sine: float
+    gate: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +174,19 @@ class ClosedFormDual:
 class ClosedFormProgram:
     """T and Tdot = dT/dq12 (None where it is refused, or where no float64 form of it holds).
 
-    `activation`: sigma piece by piece, its ends rising to infinity; () where nothing needs it.
+    `activation`: sigma piece by piece, its ends rising to infinity; () where nothing needs it. `near_zero`: its Taylor
+    coefficients at 0 where its pieces cancel there; None where they do not.
     """
 
     dual: ClosedFormDual
     dual_dot: ClosedFormDual | None
     activation: tuple[ActivationPiece, ...] = ()
+    near_zero: SmallVarianceSeries | None = None
+
+    @property
+    def gated(self) -> bool:
+        """Whether the normal distribution function is a factor of `activation`."""
+        return any(term.gate is not None for piece in self.activation for term in piece.terms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,16 @@ Part of every generated package, copied verbatim; it needs NumPy alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ._inputs import DoubleArray
 
-#: t^power exp(quadratic t^2 + linear t) (cosine cos(frequency t) + sine sin(frequency t)), in this order
-Term = tuple[int, float, float, float, float, float]
+#: t^power exp(quadratic t^2 + linear t) (cosine cos(frequency t) + sine sin(frequency t)), in this order; with two more
+#: numbers a, b it is also multiplied by the normal distribution function of a t + b
+Term = tuple[int, float, float, float, float, float] | tuple[int, float, float, float, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Activation:
     """sigma(t) is the sum of `terms[i]` for ends[i - 1] <= t < ends[i].
 
     `plus`, `minus`: its Taylor coefficients at 0 from either side where its terms cancel there; they serve standard
-    deviations whose square is at most `below`.
+    deviations whose square is at most `below`. `ndtr`: the normal distribution function, where a term asks for it.
     """
 
     ends: tuple[float, ...]
@@ -29,6 +31,7 @@ class Activation:
     plus: tuple[float, ...] = ()
     minus: tuple[float, ...] = ()
     below: float = -1.0
+    ndtr: Callable[[DoubleArray], DoubleArray] | None = None
 
     @property
     def breakpoints(self) -> tuple[float, ...]:
@@ -56,8 +59,10 @@ class Activation:
             inside = (t >= start) & (t < end)
             here = t[inside]
             total = np.zeros(here.shape)
-            for power, quadratic, linear, frequency, cosine, sine in terms:
+            for power, quadratic, linear, frequency, cosine, sine, *gate in terms:
                 value = here**power
+                if gate and self.ndtr is not None:
+                    value = value * self.ndtr(gate[0] * here + gate[1])
                 if quadratic or linear:
                     value = value * np.exp((quadratic * here + linear) * here)
                 wave = cosine * np.cos(frequency * here) if cosine and frequency else cosine

@@ -10,7 +10,7 @@ from kernelc.closedform.derive import VARIANCE, ClosedForm, NoClosedForm, derive
 from kernelc.closedform.given import state_given_form
 from kernelc.closedform.proof import prove
 from kernelc.closedform.stable import FloatDual, compile_dual
-from kernelc.closedform.statement import ClosedFormStatement, needed_pieces, state_closed_form
+from kernelc.closedform.statement import ClosedFormStatement, activation_beside, state_closed_form
 from kernelc.model import Q11, Q12, Q22, RHO
 
 __all__ = [
@@ -23,10 +23,10 @@ __all__ = [
     "ClosedFormStatement",
     "FloatDual",
     "NoClosedForm",
+    "activation_beside",
     "activation_pieces",
     "compile_dual",
     "derive",
-    "needed_pieces",
     "prove",
     "state_closed_form",
     "state_given_form",

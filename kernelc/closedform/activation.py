@@ -7,19 +7,19 @@ from math import comb
 
 import sympy
 
-from kernelc.closedform.terms import Term, Terms, canonical
+from kernelc.closedform.terms import Gate, Term, Terms, canonical
 from kernelc.program import ActivationPiece, ActivationTerm
 
-#: What terms that are added up share: power, quadratic, linear, frequency.
-_Key = tuple[int, sympy.Expr, sympy.Expr, sympy.Expr]
+#: What terms that are added up share: power, quadratic, linear, frequency, a smooth gate.
+_Key = tuple[int, sympy.Expr, sympy.Expr, sympy.Expr, Gate | None]
 
 
 def activation_pieces(terms: Terms) -> tuple[ActivationPiece, ...]:
-    """sigma between its breakpoints; () where a gate is smooth, and where sigma is homogeneous."""
+    """sigma between its breakpoints; () where all gates are smooth, and where sigma is homogeneous."""
     gates = [term.gate for term in terms if term.gate is not None]
-    if not all(gate.sharp for gate in gates):
+    points = sorted({gate.threshold for gate in gates if gate.sharp}, key=float)
+    if gates and not points:
         return ()
-    points = sorted({gate.threshold for gate in gates}, key=float)
     found = [_piece(terms, points, index) for index in range(len(points) + 1)]
     return () if points in ([], [0]) and _homogeneous(found) else tuple(found)
 
@@ -32,7 +32,8 @@ def _piece(terms: Terms, points: Sequence[sympy.Expr], index: int) -> Activation
             continue
         for power in range(term.power + 1):
             share = comb(term.power, power) * term.coefficient * (-term.center) ** (term.power - power)
-            key = (power, term.quadratic, term.linear, term.frequency)
+            gate = term.gate if term.gate is not None and not term.gate.sharp else None
+            key = (power, term.quadratic, term.linear, term.frequency, gate)
             cosine, sine = sums.get(key, (sympy.S.Zero, sympy.S.Zero))
             sums[key] = cosine + share * sympy.cos(term.phase), sine - share * sympy.sin(term.phase)
     end = float(points[index]) if index < len(points) else float("inf")
@@ -41,19 +42,28 @@ def _piece(terms: Terms, points: Sequence[sympy.Expr], index: int) -> Activation
 
 
 def _open(term: Term, points: Sequence[sympy.Expr], index: int) -> bool:
-    if term.gate is None:
+    if term.gate is None or not term.gate.sharp:
         return True
     place = points.index(term.gate.threshold)
     return place < index if term.gate.side > 0 else place >= index
 
 
 def _in_doubles(key: _Key, cosine: sympy.Expr, sine: sympy.Expr) -> ActivationTerm:
-    power, *rest = key
-    return ActivationTerm(power, *(float(sympy.N(value, 30)) for value in (*rest, cosine, sine)))
+    power, quadratic, linear, frequency, gate = key
+    steps = None
+    if gate is not None:
+        steepness = gate.side / sympy.sqrt(gate.noise)
+        steps = (_double(steepness), _double(-steepness * gate.threshold))
+    envelope = _double(quadratic), _double(linear), _double(frequency)
+    return ActivationTerm(power, *envelope, _double(cosine), _double(sine), steps)
+
+
+def _double(value: sympy.Expr) -> float:
+    return float(sympy.N(value, 30))
 
 
 def _homogeneous(found: Sequence[ActivationPiece]) -> bool:
     """Whether sigma is |t|^p times a constant on either side of 0."""
     terms = [term for piece in found for term in piece.terms]
-    plain = all(term.quadratic == term.linear == term.frequency == 0.0 for term in terms)
+    plain = all(term.quadratic == term.linear == term.frequency == 0.0 and term.gate is None for term in terms)
     return plain and len({term.power for term in terms}) <= 1

@@ -64,7 +64,7 @@ class FloatDual:
     def to_program(self) -> ClosedFormDual:
         """What a printer has to know."""
         series, wide = self.series, self.wide
-        small = None if series is None else SmallVarianceSeries(series.plus, series.minus, series.below)
+        small = None if series is None else small_variances(series)
         large = None if wide is None else WideProgram(wide.program, wide.above)
         return ClosedFormDual(
             self.program, small, large, self.variances, self.zero_at_origin, self.at_origin, self.order
@@ -114,6 +114,11 @@ class FloatDual:
                 raise UnsupportedError(
                     f"variance {worst:g} lies outside [{low:g}, {high:g}], where this closed form holds in float64"
                 )
+
+
+def small_variances(series: HomogeneousSeries) -> SmallVarianceSeries:
+    """What a printer has to know of it."""
+    return SmallVarianceSeries(series.plus, series.minus, series.below)
 
 
 def compile_dual(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
 
 from kernelc.closedform.activation import activation_pieces
 from kernelc.closedform.derive import ClosedForm, NoClosedForm, derive
+from kernelc.closedform.homogeneous import expand
 from kernelc.closedform.normal_form import exact
 from kernelc.closedform.proof import holds_at_equal_inputs, prove
-from kernelc.closedform.stable import compile_dual
+from kernelc.closedform.stable import compile_dual, small_variances
 from kernelc.closedform.terms import Terms
 from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.model import VARIABLE
-from kernelc.program import ActivationPiece, ClosedFormDual, ClosedFormProgram
+from kernelc.program import ClosedFormDual, ClosedFormProgram
 
 SAMPLES = 3
 DIGITS = 15
@@ -56,13 +57,22 @@ def _program(form: ClosedForm, expression: sympy.Expr) -> ClosedFormProgram | No
     slope = None if dual is None else _compiled(form, sympy.diff(sigma, VARIABLE), dot=True)
     if dual is None:
         return None
-    return ClosedFormProgram(dual, slope, needed_pieces(form.terms, dual))
+    return activation_beside(form.terms, ClosedFormProgram(dual, slope))
 
 
-def needed_pieces(terms: Terms, dual: ClosedFormDual) -> tuple[ActivationPiece, ...]:
-    """sigma itself for the two roads that ask for it: gaps of a kinked one by distances, and mixed norms."""
-    kinked = any(term.gate is not None for term in terms)
-    return activation_pieces(terms) if kinked or dual.series is not None else ()
+def activation_beside(terms: Terms, program: ClosedFormProgram) -> ClosedFormProgram:
+    """`program` with sigma itself, where a road asks for it: gaps of a kinked one by distances, mixed norms."""
+    kinked, series = any(term.gate is not None for term in terms), program.dual.series
+    if not kinked and series is None:
+        return program
+    found = replace(program, activation=activation_pieces(terms))
+    if not found.activation:
+        return program
+    if not found.gated or series is not None:
+        return replace(found, near_zero=series)
+    # error functions are differences of probabilities
+    taylor = expand(terms)
+    return program if taylor is None else replace(found, near_zero=small_variances(taylor))
 
 
 def _compiled(form: ClosedForm, function: sympy.Expr, *, dot: bool) -> ClosedFormDual | None:

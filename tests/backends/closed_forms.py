@@ -13,7 +13,7 @@ import sympy
 
 from kernelc.analysis import analyse
 from kernelc.backends import BACKENDS, emit
-from kernelc.closedform import ClosedForm, FloatDual, NoClosedForm, compile_dual, derive, needed_pieces
+from kernelc.closedform import ClosedForm, FloatDual, NoClosedForm, activation_beside, compile_dual, derive
 from kernelc.gallery import GALLERY
 from kernelc.parse import parse_activation
 from kernelc.program import ClosedFormProgram, KernelProgram
@@ -24,13 +24,14 @@ FORMULAS = {name: (entry.formula, dict(entry.parameters)) for name, entry in GAL
     "hard_tanh": ("Max(-1, Min(1, t))", {})
 }
 #: For kernel matrices only: jumps off zero, a kink beside a sine, a kink off zero beside a value at 0,
-#: one so near 0 that the series there ends early, a jump at 0.
+#: one so near 0 that the series there ends early, a jump at 0, a kink beside an error function.
 MORE: dict[str, tuple[str, dict[str, str]]] = {
     "hard_shrink": ("Piecewise((t, t > 1), (t, t < -1), (0, True))", {}),
     "leaky_sin": ("Max(t, t/10) + sin(t)", {}),
     "raised_relu": ("Max(2*t + 1/4, t/3)", {}),
     "bent_elu": ("Piecewise((exp(t) - 1, t < 0), (t, t < 1/1000), (2*t - 1/1000, True))", {}),
     "raised_line": ("Heaviside(t) + t/10", {}),
+    "gated_relu": ("Max(t, 0) + erf(t)", {}),
 }
 WITHOUT = {"tanh", "sigmoid", "silu", "softplus"}
 JUMPS = {"rectified_monomial_0", "hard_shrink", "raised_line"}
@@ -81,10 +82,8 @@ def derived_from(name: str, text: str, parameters: dict[str, str]) -> Derived:
         name=name,
         homogeneous_degree=None if degree is None else float(degree),
         breakpoints=tuple(float(point) for point in traits.breakpoints),
-        closed_form=ClosedFormProgram(
-            dual.to_program(),
-            None if dot is None else dot.to_program(),
-            needed_pieces(form.terms, dual.to_program()),
+        closed_form=activation_beside(
+            form.terms, ClosedFormProgram(dual.to_program(), None if dot is None else dot.to_program())
         ),
     )
     return Derived(spec.expression, form, dual, dot, program)

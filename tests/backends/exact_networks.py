@@ -1,7 +1,7 @@
 """NNGP and NTK of a pair of rows through three activations by formulas at 50 digits, nearly parallel rows included.
 
 Hard tanh: T at angle 0 in closed form, from there dT / dtheta = -s s' sin(theta) Tdot, and dTdot / dtheta from the
-densities at the corners. The others are closed forms throughout.
+densities at the corners. The others are closed forms throughout; any other activation by the formulas that are derived.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from typing import Any
 import mpmath
 import numpy as np
 import numpy.typing as npt
+import sympy
 from mpmath import mpf
+
+from kernelc.closedform import Q11, Q12, Q22, ClosedForm
 
 DIGITS = 50
 #: (T, Tdot) at (s, s', theta)
@@ -36,6 +39,20 @@ def network(
             q11, q22 = (w * pair(side, side, mpf(0))[0] + b for side in (s, t))
             q12 = w * value + b
         return float(q12), float(tangent)
+
+
+def of_form(form: ClosedForm) -> Pair:
+    """The derived formulas, which the compiler has compared with quadrature."""
+    found = [sympy.lambdify((Q11, Q12, Q22), formula, "mpmath") for formula in (form.dual, form.dual_dot)]
+
+    def pair(s: mpf, t: mpf, theta: mpf) -> tuple[mpf, mpf]:
+        with mpmath.workdps(2 * DIGITS):
+            # next to theta = 0, where the formulas are 0 / 0
+            cosine = mpmath.cos(theta) if theta else 1 - mpf(10) ** (-DIGITS - 20)
+            value, slope = (mpmath.re(function(s * s, s * t * cosine, t * t)) for function in found)
+        return value, slope
+
+    return pair
 
 
 def leaky_sin(s: mpf, t: mpf, theta: mpf) -> tuple[mpf, mpf]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.backends import exact_networks
+from tests.backends.closed_forms import derived
 from tests.backends.programs import unit_rows
 
 Array = npt.NDArray[np.float64]
@@ -40,6 +41,17 @@ def test_multiples_through_what_is_nearly_homogeneous(network_of: Load, norm: fl
         error = _error(network_of("leaky_sin"), exact_networks.leaky_sin, x, depth, w_std=1.2, b_std=0.0)
         # beyond, q12's roundings are felt by the wave
         assert error <= 2e-13 if norm < 100.0 else 1e-11
+
+
+@pytest.mark.parametrize("norm", [1e-8, 1e-2, 1.0, 100.0])
+def test_multiples_through_a_kink_and_an_error_function(network_of: Load, norm: float) -> None:
+    """Whose Taylor series serves where it is a difference of probabilities."""
+    x = np.zeros((6, 3))
+    x[:, 0] = norm * np.array([1.0, 1.0 + 1e-6, 1.01, 1.5, 8.0, -1.5])
+    x[4, 1] = 1e-7 * norm
+    pair = exact_networks.of_form(derived("gated_relu").form)
+    for depth in (2, 10):
+        assert _error(network_of("gated_relu"), pair, x, depth, w_std=1.2, b_std=0.0) <= 2e-13
 
 
 @pytest.mark.parametrize("norm", [1e-2, 0.1, 1.0, 10.0, 100.0])

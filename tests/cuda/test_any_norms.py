@@ -88,7 +88,7 @@ def test_large_rows_as_for_numpy_arrays(network_of: Load, cupy: ModuleType) -> N
         assert (np.abs(result - expected) <= GOAL["float64"] * np.multiply.outer(scale, scale)).all()
 
 
-@pytest.mark.parametrize("name", ["elu", "hard_tanh", "leaky_sin", "raised_line", "hard_shrink"])
+@pytest.mark.parametrize("name", ["elu", "hard_tanh", "leaky_sin", "gated_relu", "raised_line", "hard_shrink"])
 def test_rows_of_all_sizes_as_for_numpy_arrays(network_of: Load, cupy: ModuleType, name: str) -> None:
     """Small and large ones, multiples and near-duplicates: no pair loses its digits to another's size."""
     # through jumps the smallest angle of the inputs is seen: these multiples have none
@@ -132,7 +132,9 @@ def test_norms_beyond_the_closed_form_are_refused_alike(network_of: Load, cupy: 
     assert str(refused.value) == str(expected.value)
 
 
-@pytest.mark.parametrize(("name", "architecture"), [("hard_tanh", "sm_80"), ("hard_shrink", "sm_90")])
+@pytest.mark.parametrize(
+    ("name", "architecture"), [("hard_tanh", "sm_80"), ("gated_relu", "sm_80"), ("hard_shrink", "sm_90")]
+)
 def test_nvrtc_compiles_the_closed_forms(name: str, architecture: str) -> None:
     source = derived(name).files()["_kernels.cu"]
     closed = {options: kernels for options, kernels in variants(source).items() if "-DCLOSED=1" in options}

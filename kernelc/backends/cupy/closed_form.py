@@ -7,7 +7,7 @@ from typing import assert_never
 
 import mpmath
 
-from kernelc.backends.numpy.closed_form import alive, literal, mixes, used_operations
+from kernelc.backends.numpy.closed_form import alive, literal, mixes, needs_normal
 from kernelc.backends.numpy.runtime import _distances, _line
 from kernelc.numerics import _normal_tables
 from kernelc.numerics._homogeneous import half_moment
@@ -80,7 +80,7 @@ def render(form: ClosedFormProgram | None, normal: str, line: str) -> str:
     parts = ["\n".join([*lines, ""])]
     if form is not None:
         parts.append(_ARITHMETIC)
-        if used_operations(form) & _NORMAL or mixes(form):
+        if needs_normal(form):
             parts += [normal_tables(), normal]
         parts.append(_rays(jumps=form.dual_dot is None))
         if form.activation:
@@ -172,8 +172,8 @@ def _rules() -> str:
 
 
 def _activation(form: ClosedFormProgram) -> str:
-    """sigma by pieces, and by its Taylor series at 0 where the closed form is."""
-    pieces, series = form.activation, form.dual.series
+    """sigma by pieces, and by its Taylor series at 0 where those cancel."""
+    pieces, series = form.activation, form.near_zero
     below = -1.0 if series is None else series.below
     lines = [f"#define ACTIVATION_BELOW {literal(below)}", f"#define KINK_COUNT {len(pieces) - 1}"]
     lines.append(f"#define MIXED {int(mixes(form))}\n")
@@ -204,6 +204,8 @@ def _term(term: ActivationTerm) -> str:
     factors = [*(["t"] * term.power), f"({' + '.join(waves)})"]
     if term.quadratic or term.linear:
         factors.append(f"exp(({literal(term.quadratic)} * t + {literal(term.linear)}) * t)")
+    if term.gate is not None:
+        factors.append(f"normal_probability({literal(term.gate[0])} * t + {literal(term.gate[1])})")
     return " * ".join(factors)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from kernelc.program import (
-    ActivationPiece,
     ActivationTerm,
     ClosedFormDual,
     ClosedFormProgram,
@@ -77,9 +76,14 @@ def runtime_files(form: ClosedFormProgram) -> tuple[str, ...]:
     files = ["_arithmetic.py"]
     if any(dual.series is not None for dual in _duals(form)):
         files.append("_homogeneous.py")
-    if used_operations(form) & set(_NORMAL) or mixes(form):
+    if needs_normal(form):
         files += ["_normal.py", "_normal_tables.py"]
     return tuple(files)
+
+
+def needs_normal(form: ClosedFormProgram) -> bool:
+    """Whether normal probabilities are called."""
+    return bool(used_operations(form) & set(_NORMAL)) or mixes(form) or form.gated
 
 
 def mixes(form: ClosedFormProgram) -> bool:
@@ -89,7 +93,7 @@ def mixes(form: ClosedFormProgram) -> bool:
 
 def render(form: ClosedFormProgram) -> str:
     """The body of the module."""
-    parts = [_imports(form), _dual("dual", "T(q11, q12, q22) = E[sigma(u) sigma(v)]", form.dual, form.activation)]
+    parts = [_imports(form), _dual("dual", "T(q11, q12, q22) = E[sigma(u) sigma(v)]", form.dual, form)]
     if form.dual_dot is not None:
         parts.append(_dual("dual_dot", "Tdot(q11, q12, q22) = E[sigma'(u) sigma'(v)]", form.dual_dot))
     else:
@@ -103,7 +107,9 @@ def numbers(form: ClosedFormProgram) -> Iterator[float]:
         yield from (i.value for i in program.instructions)
     for piece in form.activation:
         for term in piece.terms:
-            yield from (term.quadratic, term.linear, term.frequency, term.cosine, term.sine)
+            yield from (term.quadratic, term.linear, term.frequency, term.cosine, term.sine, *(term.gate or ()))
+    if form.near_zero is not None:
+        yield from (*form.near_zero.plus, *form.near_zero.minus, form.near_zero.below)
     for dual in _duals(form):
         yield from dual.variances
         if dual.series is not None:
@@ -133,7 +139,7 @@ def _imports(form: ClosedFormProgram) -> str:
         lines.append("from ._homogeneous import HomogeneousSeries")
     if mixes(form):
         lines.append("from ._mixed import MixedSeries")
-    if used & set(_NORMAL) or mixes(form):
+    if needs_normal(form):
         lines.append(f"from ._normal import {', '.join(_normal_functions(form))}")
     return (
         '"""The closed form of the dual kernel; float64 arrays of one shape in, the same out."""\n\n'
@@ -148,11 +154,12 @@ def _normal_functions(form: ClosedFormProgram) -> list[str]:
         before, together, after = print_order(program)
         found |= {program.instructions[index].operation for index in (*before, *after)} & set(_NORMAL)
         found |= {"scaled_quadrants"} if together else set()
-    found |= {"ndtr"} if mixes(form) else set()
+    found |= {"ndtr"} if mixes(form) or form.gated else set()
     return sorted(found)
 
 
-def _dual(name: str, meaning: str, dual: ClosedFormDual, activation: Sequence[ActivationPiece] = ()) -> str:
+def _dual(name: str, meaning: str, dual: ClosedFormDual, sigma: ClosedFormProgram | None = None) -> str:
+    """One of both; `sigma`: the form whose activation it has with it."""
     low, high = map(literal, dual.variances)
     parts = [_function(name, f"{meaning} for variances from {low} to {high}.", dual.program)]
     fields = [("program", name), ("variances", f"({low}, {high})")]
@@ -168,8 +175,9 @@ def _dual(name: str, meaning: str, dual: ClosedFormDual, activation: Sequence[Ac
         fields += [("wide", f"{name}_wide"), ("wide_above", literal(dual.wide.above))]
     if dual.order:
         fields.append(("order", repr(dual.order)))
-    if activation:
-        parts.append(_activation(activation, None if dual.series is None else f"{upper}_SERIES"))
+    activation = sigma is not None and bool(sigma.activation)
+    if sigma is not None and activation:
+        parts.append(_activation(sigma))
         fields.append(("activation", "ACTIVATION"))
         if dual.series is not None and dual.order:
             fields.append(("mixed", f"MixedSeries(ACTIVATION, {dual.order}, ndtr)"))
@@ -186,9 +194,9 @@ def _series(name: str, series: SmallVarianceSeries) -> str:
     )
 
 
-def _activation(pieces: Sequence[ActivationPiece], series: str | None) -> str:
-    """sigma by pieces; by its Taylor series at 0 where the closed form is."""
-    rows = []
+def _activation(form: ClosedFormProgram) -> str:
+    """sigma by pieces; by its Taylor series at 0 where those cancel."""
+    rows, pieces, near = [], form.activation, form.near_zero
     for piece in pieces:
         terms = [_row([*_term(term)], 3) for term in piece.terms]
         alone = f"{_INDENT * 2}({terms[0].strip()}),\n" if len(terms) == 1 else ""
@@ -198,8 +206,12 @@ def _activation(pieces: Sequence[ActivationPiece], series: str | None) -> str:
             rows.append(f"{_INDENT * 2}(\n{''.join(terms)}{_INDENT * 2}),\n" if terms else f"{_INDENT * 2}(),\n")
     ends = ["np.inf" if piece.end == float("inf") else literal(piece.end) for piece in pieces]
     fields = [f"ends=({', '.join(ends)})", f"terms=(\n{''.join(rows)}{_INDENT})"]
-    if series is not None:
-        fields += [f"{name}={series}.{name}" for name in ("plus", "minus", "below")]
+    if near is not None and form.dual.series is not None:
+        fields += [f"{name}=DUAL_SERIES.{name}" for name in ("plus", "minus", "below")]
+    elif near is not None:
+        fields += [f"plus={_tuple(near.plus)}", f"minus={_tuple(near.minus)}", f"below={literal(near.below)}"]
+    if form.gated:
+        fields.append("ndtr=ndtr")
     inner = "".join(f"{_INDENT}{item},\n" for item in fields)
     return f"#: The activation itself, of which distances are taken.\nACTIVATION = Activation(\n{inner})\n"
 
@@ -215,7 +227,7 @@ def _row(items: Sequence[str], depth: int) -> str:
 
 def _term(term: ActivationTerm) -> Iterator[str]:
     yield repr(term.power)
-    yield from map(literal, (term.quadratic, term.linear, term.frequency, term.cosine, term.sine))
+    yield from map(literal, (term.quadratic, term.linear, term.frequency, term.cosine, term.sine, *(term.gate or ())))
 
 
 def _tuple(values: Sequence[float]) -> str:
