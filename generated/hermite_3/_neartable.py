@@ -29,15 +29,14 @@ from ._pairs import ClosedPairs
 Mask = npt.NDArray[np.bool_]
 
 #: The largest r, and the least that a table reaches to: next to 0 log(s / s') of samples is a few roundings.
-_WIDEST, _LEAST = 0.3, 0.02
+_WIDEST, _LEAST = 0.3, 1e-3
 #: Samples of a pilot in m, r and x; with more terms than all but so many of these there is no table.
 _PILOT, _SPARE = (24, 24, 128), 4
 #: Where a pilot in r begins, as a share of the largest: at less single pairs have lost digits that nobody feels.
 _START = 1.0 / 16.0
-#: The size of terms that are dropped, of (1 - tau) / r^2 and slope, relative to the largest value.
-_DROPPED = {np.dtype(np.float64): (4e-13, 5e-14), np.dtype(np.float32): (1e-8, 1e-8)}
-#: By how much the table may differ from single pairs, relative to the largest value: the former times r, of which an
-#: angle of the next layer feels half, and slope.
+#: The size of terms that are dropped, of r times (1 - tau) / r^2, of which an angle of the next layer feels half, and
+#: of slope, relative to the largest value; by how much the table may differ from single pairs.
+_DROPPED = {np.dtype(np.float64): (4e-14, 5e-14), np.dtype(np.float32): (1e-9, 1e-8)}
 _ALLOWED = {np.dtype(np.float64): (2e-13, 3e-13), np.dtype(np.float32): (5e-8, 2e-7)}
 #: Between its nodes a table is compared with single pairs at so many points; the least r among them, as a share.
 _CHECKED, _NEXT = 256, 1e-4
@@ -248,7 +247,7 @@ def _terms(
         if not bool(np.isfinite(sizes).all()):
             return None
         # one sample that is off is in all terms, the more the fewer there are
-        dropped = np.array(_DROPPED[dtype])[: len(sizes)] * (max(_PILOT) / count)
+        dropped = (np.array(_DROPPED[dtype]) / [high[1], 1.0])[: len(sizes)] * (max(_PILOT) / count)
         large = sizes > (dropped * np.abs(values).max(axis=(1, 2)))[:, None]
         counts.append(1 + int(np.flatnonzero(large.any(axis=0))[-1]))
         if counts[-1] > count - _SPARE:
@@ -272,9 +271,9 @@ def _fitted(
     core = np.einsum("fabc,ia,jb,kc->fkij", cube, *(transform(count) for count in terms), optimize=True)
     table = NearTable(low, high, terms, np.ascontiguousarray(core.reshape(-1, terms[0] * terms[1])))
     steps = np.arange(1, _CHECKED + 1)
-    # fractions of multiples of irrational numbers fill the box evenly; half of them next to r = 0
+    # fractions of multiples of irrational numbers fill the box evenly, half of them in log r
     shares = np.array([(steps * math.sqrt(factor)) % 1.0 for factor in (2.0, 3.0, 5.0)])
-    shares[1, ::2] = _NEXT * shares[1, ::2] ** -0.5
+    shares[1, ::2] = _NEXT ** shares[1, ::2]
     places = low[:, None] + (high - low)[:, None] * shares
     truth = _sampled(pairs, places, tangent)
     missed = np.abs(table(places) - truth) / np.abs(truth).max(axis=1)[:, None]
