@@ -37,8 +37,12 @@ _FEW_ENTRIES, _SHARE = 2**16, 1.0 / 64
 _PAIRS_A_SAMPLE = 8
 #: Columns of a tile in work at a time.
 _COLUMNS = 128
+#: Single pairs in work at a time.
+_SINGLE = 2**13
 #: Gaps below this are taken from the closed form, where a kinked sigma needs their relative error.
 _SMALL_GAP = 1e-3
+
+Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,26 +151,33 @@ class MixedRoad:
             for tile, end in ((value, 0.0 if drop else 1.0), (slope, 1.0)):
                 if tile is not None:
                     np.fill_diagonal(tile[:rows, :rows], end)
-        row, column = np.nonzero(rest)
-        if not row.size:
-            return
-        angle = theta[row, column].astype(np.float64)
-        row, column = row + job[0], column + job[2]
+        found = np.nonzero(rest)
+        for start in range(0, found[0].size, _SINGLE):
+            row, column = (places[start : start + _SINGLE] for places in found)
+            tau, slopes = self._pair_values(row + job[0], column + job[2], theta[row, column], drop, slope is not None)
+            value[row, column] = tau
+            if slope is not None:
+                slope[row, column] = slopes
+
+    def _pair_values(
+        self, row: Indices, column: Indices, theta: FloatArray, drop: bool, tangent: bool
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """tau, or 1 - tau for `drop`, and slope (0 where it is not wanted) of pairs of rows, (k,) each."""
+        angle = theta.astype(np.float64)
         one, other, scale = self.left[row], self.right[column], self.left_size[row] * self.right_size[column]
-        tile = np.zeros((2, angle.size))
+        result = np.zeros((2, angle.size))
         alone = np.ones(angle.shape, dtype=np.bool_)
         if self.near is not None:
             served, found = self.near.values(one, other, angle)
-            tile[:, served] = found if drop else np.array([1.0 - found[0], found[1]])
+            result[:, served] = found if drop else np.array([1.0 - found[0], found[1]])
             alone = ~served
         one, other, angle, scale = one[alone], other[alone], angle[alone], scale[alone]
         tau = self.pairs.tau(one, other, angle)
         tau[(angle == 0.0) & (one == other)] = 1.0
-        tile[0, alone] = gaps(self.pairs, one, other, angle, tau) if drop else tau
-        value[rest] = tile[0]
-        if slope is not None:
-            tile[1, alone] = self.pairs.slopes(one, other, angle, scale)
-            slope[rest] = tile[1]
+        result[0, alone] = gaps(self.pairs, one, other, angle, tau) if drop else tau
+        if tangent:
+            result[1, alone] = self.pairs.slopes(one, other, angle, scale)
+        return result[0], result[1]
 
 
 def _run(
