@@ -27,9 +27,10 @@ Array = NDArray[np.float64]
 _ORDER, _DAMPING = 5, 0.3
 _FEWEST_NORMS, _NORMS, _MOST_NORMS = 24, 80, 160
 _ANGLES, _MOST_ANGLES = 72, 120
-_MOST_NUMBERS = 800_000
-#: The root of the sum of squares of all dropped coefficients, and what it is multiplied by for an estimate.
-_DROPPED, _MARGIN = 5e-12, 6.0
+_MOST_NUMBERS = 1_600_000
+#: The root of the sum of squares of all dropped coefficients (up to a factor of 25 between norms; beyond, where deep
+#: networks are steeper in it), and what it is multiplied by for an estimate.
+_DROPPED, _DROPPED_BEYOND, _MARGIN = 5e-12, 1e-12, 6.0
 
 
 def knotted_tensors(
@@ -45,10 +46,11 @@ def knotted_tensors(
     sampler = KnottedSampler(activation, knots, norms.points(count), traits.parity)
     more = max(count - _NORMS, 0) * (_MOST_ANGLES - _ANGLES) // (_MOST_NORMS - _NORMS)
     values = sampled(sampler, angles.points(_ANGLES + more))
-    dual, lost = truncated(full_tensor(values[0]), traits.parity, _DROPPED)
+    dropped = _DROPPED_BEYOND if more else _DROPPED
+    dual, lost = truncated(full_tensor(values[0]), traits.parity, dropped)
     dual_dot = None
     if len(values) > 1:
-        dual_dot, other = truncated(full_tensor(values[1]), MIRRORED[traits.parity], _DROPPED)
+        dual_dot, other = truncated(full_tensor(values[1]), MIRRORED[traits.parity], dropped)
         lost = max(lost, other)
     numbers = sum(layer_count(t) for t in (dual, dual_dot) if t is not None)
     if numbers > _MOST_NUMBERS:
