@@ -27,6 +27,9 @@ _FEW = 8
 #: Entries of the bundles' small products.
 _SPAN = 1024
 
+#: Below this many entries threads cost more than they bring: one works off all.
+THREADED = 2**18
+
 #: A tile's rows job[0]:job[1] and columns job[2]:job[3].
 Job = tuple[int, int, int, int]
 

@@ -24,12 +24,9 @@ from ._inputs import FloatArray, as_depth, as_output, as_rows, as_scale
 from ._layers import Network
 from ._normseries import NormTables
 from ._plans import Closed, Rows, make_plan
-from ._roads import Job
+from ._roads import THREADED, Job
 from ._tileplan import MatrixPlan
 from ._tiles import TILE_COLUMNS, TILE_ROWS, evaluate_tile
-
-#: Below this many entries threads cost more than they bring.
-_THREAD_ENTRIES = 2**18
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def _jobs(rows: int, columns: int, width: int, symmetric: bool) -> list[Job]:
 
 def _workers(jobs: int, entries: int) -> int:
     """How many threads to use: the cores this process may run on, no more than there are tiles."""
-    if entries < _THREAD_ENTRIES:
+    if entries < THREADED:
         return 1
     affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity is not None else (os.cpu_count() or 1)

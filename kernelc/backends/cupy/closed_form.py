@@ -41,7 +41,6 @@ _CALLS = {
     "scaled_quadrant": "quadrant",
     "quadrant_excess": "excess",
 }
-_NORMAL = frozenset({"erf", "ndtr", "scaled_ndtr", "dawson", "scaled_quadrant", "quadrant_excess"})
 _TABLES = ("ERFCX", "ERF", "NODES_14", "WEIGHTS_14", "NODES_36", "WEIGHTS_36")
 
 _ARITHMETIC = """\
