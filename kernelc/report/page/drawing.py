@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -69,7 +70,9 @@ def draw(chart: Chart) -> str:
         axes = figure.add_subplot()
         _plot(figure, axes, chart)
         stream = io.StringIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        # ticks are looked for beyond the axis' ends, which may be beyond the largest double
+        with np.errstate(over="ignore"):
+            figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return _inline(stream.getvalue(), chart)
 
 
@@ -137,10 +140,12 @@ def _ticks(axes: Axes, chart: Chart) -> None:
 
 def _decades(axes: Axes) -> float:
     low, high = axes.get_ylim()
-    return math.log10(high / low)
+    return math.log10(high) - math.log10(low)
 
 
 def _decade(value: float, _: int) -> str:
+    if not math.isfinite(value):
+        return ""  # a tick beyond the largest double, above the axis' end
     digit, exponent = f"{value:.0e}".split("e")
     return f"{digit}e{int(exponent):d}"
 
