@@ -44,7 +44,24 @@ class ThetaChebyshev:
     tables: tuple[tuple[float, ...], ...]
 
 
-Evaluation = PowerSeries | ThetaChebyshev
+@dataclass(frozen=True, slots=True)
+class ShortSeries:
+    """sum_{k < h} head[k] rho^k + rho^h sum_j rest[j] y^j, y = 2 rho^2 - 1 where `squared`, else rho.
+
+    A power series with its terms beyond need taken out, see `kernelc.economy`.
+    """
+
+    head: tuple[float, ...]
+    rest: tuple[float, ...]
+    squared: bool
+
+    @property
+    def cost(self) -> int:
+        """Multiplications of Horner's rule."""
+        return len(self.head) + len(self.rest) + self.squared
+
+
+Evaluation = PowerSeries | ShortSeries | ThetaChebyshev
 
 
 @dataclass(frozen=True, slots=True)

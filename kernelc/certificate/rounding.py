@@ -8,6 +8,7 @@ from flint import arb
 
 from kernelc.balls.doubles import double_above as double_above
 from kernelc.balls.doubles import nearest_double as nearest_double
+from kernelc.program import ShortSeries
 
 UNIT = {"float32": arb(2) ** -24, "float64": arb(2) ** -53}
 _SMALLEST = {"float32": arb(2) ** -149, "float64": arb(2) ** -1074}
@@ -48,3 +49,21 @@ def evaluation_bound(coefficients: Sequence[float], dtype: str) -> arb:
     n = roundings(len(coefficients) - 1) + (1 if dtype == "float32" else 0)
     size = total([abs(arb(c)) for c in coefficients])
     return gamma(n, unit) * size + n * len(coefficients) * _SMALLEST[dtype]
+
+
+def short_evaluation_bound(series: ShortSeries) -> arb:
+    """The same in float64 of an economised series, as it is printed: Horner's rule in y, then in rho.
+
+    The printed code may leave out leading terms below 2^-59 of the coefficients' sum.
+
+    With |rho| <= 1 the computed y is off by at most 3 u (1 + u), so |y| <= 1 + 4 u and y^j by at most
+    3 u j (1 + gamma_(4 j + 1)); what operates on any one term is counted in gamma.
+    """
+    unit, degree, ends = UNIT["float64"], len(series.rest) - 1, 2 * len(series.head)
+    sizes = [abs(arb(c)) for c in series.rest]
+    moved = total([3 * unit * j * size for j, size in enumerate(sizes)]) if series.squared else arb(0)
+    size = total(sizes) + total([abs(arb(c)) for c in series.head])
+    operations = 2 * degree + ends + 2
+    carried = 1 + gamma(operations + 4 * degree + 1, unit)
+    underflow = operations * (len(series.rest) + ends) * _SMALLEST["float64"]
+    return (gamma(operations, unit) * size + moved) * carried + underflow + size * arb(2) ** -59

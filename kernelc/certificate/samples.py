@@ -13,7 +13,7 @@ from flint import arb
 
 from kernelc.balls.doubles import nearest_double
 from kernelc.model import DirectDual
-from kernelc.program import PowerSeries, ThetaChebyshev
+from kernelc.program import PowerSeries, ShortSeries, ThetaChebyshev
 
 #: rho = cos(pi j / 32): both ends, 0, and most points where kernels bend.
 INTERVALS = 32
@@ -39,6 +39,10 @@ def _direct_value(direct: DirectDual, rho: float) -> float:
     evaluation = direct.evaluation
     if isinstance(evaluation, PowerSeries):
         return nearest_double(_horner(evaluation.coefficients, arb(rho)))
+    if isinstance(evaluation, ShortSeries):
+        x = arb(rho)
+        value = _horner(evaluation.rest, 2 * x * x - 1 if evaluation.squared else x)
+        return nearest_double(value * x ** len(evaluation.head) + _horner(evaluation.head, x))
     assert isinstance(evaluation, ThetaChebyshev)
     theta = arb(rho).acos()
     last = len(evaluation.tables) - 1

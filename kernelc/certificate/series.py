@@ -10,10 +10,10 @@ from typing import Any
 from flint import arb
 
 from kernelc.balls.doubles import nearest_double
-from kernelc.certificate.rounding import double_above, evaluation_bound, total
+from kernelc.certificate.rounding import double_above, evaluation_bound, short_evaluation_bound, total
 from kernelc.certificate.samples import observe
 from kernelc.model import Ball, DirectDual, SeriesExpansion
-from kernelc.program import PowerSeries, ThetaChebyshev
+from kernelc.program import PowerSeries, ShortSeries, ThetaChebyshev
 
 _RHOS = ("0.5", "0.9", "0.99")
 _TOLERANCES = ("0.001", "1e-06", "1e-09")
@@ -127,6 +127,15 @@ def _direct(direct: DirectDual, moment: float) -> dict[str, Any]:
             "panels": 1,
         }
         error = math.nextafter(direct.error + rounding + left_out, math.inf) * (1 + 2.0**-50)
+    elif isinstance(evaluation, ShortSeries):
+        size = moment if moment > 0 else 1.0
+        rounding = double_above(short_evaluation_bound(evaluation) / arb(size))
+        statement = {
+            "method": "economised_series",
+            "terms": len(evaluation.head) + len(evaluation.rest),
+            "panels": 1,
+        }
+        error = math.nextafter(direct.error + rounding, math.inf) * (1 + 2.0**-50)
     else:
         assert isinstance(evaluation, ThetaChebyshev)
         statement = {

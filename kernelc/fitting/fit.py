@@ -1,6 +1,7 @@
 """Fitting: the best way to evaluate kappa and kappa_dot on all of [-1, 1] in doubles.
 
-A power series whose proved truncation is below 2e-15 of kappa(1) is taken where 256 terms reach it.
+A power series whose proved truncation is below 2e-15 of kappa(1) is taken where 256 terms reach it, economised to a
+shorter polynomial where there is one.
 Otherwise the kernel is sampled in theta = arccos(rho) and interpolated: by the certified series where
 its tail is negligible at that rho, by two-dimensional quadrature near theta = 0 and pi.
 """
@@ -12,11 +13,12 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
-from flint import arb, ctx
+from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from kernelc.balls.doubles import double_above, nearest_double
 from kernelc.balls.tape import arb_of
+from kernelc.economy import shortened
 from kernelc.errors import CertificationError
 from kernelc.fitting import chebyshev
 from kernelc.fitting.homogeneous import HomogeneousPair
@@ -33,12 +35,14 @@ from kernelc.model import (
     Parity,
     SeriesExpansion,
 )
-from kernelc.program import PowerSeries
+from kernelc.program import PowerSeries, ShortSeries
 
 Array = NDArray[np.float64]
 #: theta -> (kappa, kappa_dot) at rho = cos(theta), by the slow road
 Values = Callable[[float], tuple[float, float]]
 SERIES_ERROR = 2e-15
+#: What an economised series may leave out, of the sum of its coefficients.
+LEFT_OUT = 2.0**-59
 SERIES_DEGREE = 256
 LONG_SERIES_DEGREE = 1024
 INTERPOLATION = 1e-14
@@ -124,15 +128,27 @@ def series_dual(series: SeriesExpansion, longest: int, precision: int, *, proved
             kept = tuple(nearest_double(x) for x in series.coefficients[: k + 1])
             alternating = _sum(tuple(x if j % 2 == 0 else -x for j, x in enumerate(series.coefficients)))
             literals = _sum(tuple(abs(x - arb(y)) for x, y in zip(series.coefficients, kept, strict=False)))
+            evaluation, left_out = shortest(kept)
+            wrong = tail.upper() + literals + left_out
             return DirectDual(
-                PowerSeries.of(kept),
+                evaluation,
                 float(moment.mid()),
                 float(alternating.mid()),
-                0.0 if moment.is_zero() else double_above((tail.upper() + literals) / moment.lower()),
+                0.0 if moment.is_zero() else double_above(wrong / moment.lower()),
                 proved,
                 0,
             )
     return None
+
+
+def shortest(kept: tuple[float, ...]) -> tuple[PowerSeries | ShortSeries, arb]:
+    """The series of these coefficients, or a shorter polynomial and how far that may be off on [-1, 1]."""
+    series = PowerSeries.of(kept)
+    found = shortened(series, LEFT_OUT)
+    if found is None:
+        return series, arb(0)
+    short, wrong = found
+    return short, arb(fmpq(wrong.numerator, wrong.denominator))
 
 
 class _Sampler:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kernelc.balls.doubles import double_above, nearest_double
 from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.fitting import chebyshev
-from kernelc.fitting.fit import AGREEMENT, CHECKS, INTERPOLATION, SERIES_DEGREE, fit, series_dual
+from kernelc.fitting.fit import AGREEMENT, CHECKS, INTERPOLATION, SERIES_DEGREE, fit, series_dual, shortest
 from kernelc.functions.envelope import fraction_of
 from kernelc.model import (
     ActivationTraits,
@@ -31,7 +31,7 @@ from kernelc.model import (
     NetworkLayer,
     SeriesExpansion,
 )
-from kernelc.program import PowerSeries, ThetaChebyshev
+from kernelc.program import ThetaChebyshev
 
 Array = NDArray[np.float64]
 _BITS = 160
@@ -72,9 +72,10 @@ def _truncated(series: SeriesExpansion, network: NetworkExpansion) -> DirectDual
         for k, (c, x) in enumerate(zip(series.coefficients, kept, strict=True)):
             missing += abs(c - arb(x)) - c
             alternating += c if k % 2 == 0 else -c
-        error = double_above(missing.upper() / series.moment.lower())
+        evaluation, left_out = shortest(kept)
+        error = double_above((missing.upper() + left_out) / series.moment.lower())
         at_one, at_minus_one = float(series.moment.mid()), float(alternating.mid())
-    return DirectDual(PowerSeries.of(kept), at_one, at_minus_one, error, network.proved, 0)
+    return DirectDual(evaluation, at_one, at_minus_one, error, network.proved, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from kernelc.program import (
     NormProgram,
     PowerSeries,
     Provenance,
+    ThetaChebyshev,
 )
 
 #: Stands for kinks that are not known: at 0 and off 0.
@@ -66,7 +67,7 @@ def _breakpoints(traits: Traits, direct: DirectEvaluation) -> tuple[float, ...]:
     """Where sigma is not analytic; of an unknown sigma whose kernel is no short power series, anywhere."""
     if not isinstance(traits, DualKernelTraits):
         return tuple(sorted(float(point) for point in traits.breakpoints))
-    if isinstance(direct.kappa.evaluation, PowerSeries):
+    if not isinstance(direct.kappa.evaluation, ThetaChebyshev):
         return ()
     return _ANYWHERE
 

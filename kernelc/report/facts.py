@@ -247,6 +247,7 @@ def _by_degree(pairs: Any) -> dict[int, float]:
 
 _METHODS: Mapping[str, str] = {
     "power_series": "the power series in rho",
+    "economised_series": "the power series in rho, economised to a shorter polynomial",
     "theta_chebyshev": "Chebyshev series in theta = arccos(rho)",
 }
 

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernelc.backends.numpy.runtime._bundles import bundle, chebyshev_blocks, evaluate_bundle
-from kernelc.backends.numpy.runtime._evaluation import PowerTable, Scratch, Table, ThetaTable, evaluate, trimmed
+from kernelc.backends.numpy.runtime._evaluation import (
+    PowerTable,
+    Scratch,
+    ShortTable,
+    Table,
+    ThetaTable,
+    evaluate,
+    trimmed,
+)
 
 
 def both_ways(tables: tuple[Table, ...], dtype: type[Any], *, together: bool) -> float:
@@ -54,6 +62,18 @@ def test_power_series_of_opposite_parity() -> None:
     assert both_ways(tables, np.float64, together=True) < 1e-13
     plain = (PowerTable(decaying(100, 3), "none"), PowerTable(decaying(90, 4), "none"))
     assert both_ways(plain, np.float64, together=True) < 1e-13
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_economised_series(squared: bool) -> None:
+    tables = (
+        ShortTable((0.1, 0.0), decaying(90, 3), squared),
+        ShortTable((), decaying(41, 4), squared),
+        ShortTable((0.5,), decaying(70, 5), squared),
+    )
+    assert both_ways(tables, np.float64, together=True) < 1e-13
+    assert both_ways(tables, np.float32, together=True) < 1e-4
+    assert both_ways((tables[0], ShortTable((), decaying(90, 4), not squared)), np.float64, together=False) == 0.0
 
 
 def test_unlike_tables_go_their_own_way() -> None:

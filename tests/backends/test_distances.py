@@ -65,7 +65,7 @@ def test_multiples_through_a_jump(network_of: Load, norm: float) -> None:
         assert error <= 2e-13
 
 
-@pytest.mark.parametrize("norm", [3.0, 30.0, 300.0])
+@pytest.mark.parametrize("norm", [3.0, 300.0])
 @pytest.mark.parametrize("distance", [1e-7, 1e-5, 1e-3, 1e-2])
 def test_near_duplicates_through_saturation(network_of: Load, norm: float, distance: float) -> None:
     """1 - tau is as small as the share of the line that is not saturated."""

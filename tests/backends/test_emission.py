@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kernelc import polynomials
 from kernelc.backends import BACKENDS, Printer, emit
-from kernelc.backends.numpy import polynomials
 from kernelc.backends.numpy.printer import RUNTIME_FILES
 from kernelc.backends.numpy.tables import direct_literal, drop_literal
 from kernelc.errors import CertificationError, UnsupportedError

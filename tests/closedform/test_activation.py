@@ -20,7 +20,7 @@ FORMULAS = (
     "Piecewise((t, t >= 0), (exp(t) - 1, True))",
     "Max(t, t/10) + sin(t)",
     "Max(2*t + 1/4, t/3)",
-    "Max(t - 1/3, 0)^3 * exp(-t^2/7 - t/3)",
+    "Max(t - 1/3, 0) * exp(-t^2/7 - t/3)",
     "Abs(t) + Max(t + 2, 0)^2",
     "Max(t, 0) + cos(2*t + 1)",
     "exp(t) - 1 - t",

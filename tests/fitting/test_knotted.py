@@ -54,7 +54,7 @@ def _rows() -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     return rows.astype(np.float32).astype(np.float64)
 
 
-def test_matrices_of_rows_of_different_norms(package: ModuleType) -> None:
+def check_matrices_of_rows_of_different_norms(package: ModuleType) -> None:
     rows = _rows()
     exact = truth(_ACTIVATION, rows, 1, 1.1, 0.2)
     filler = np.random.default_rng(1).standard_normal((520, 3))
@@ -68,20 +68,20 @@ def test_matrices_of_rows_of_different_norms(package: ModuleType) -> None:
                 assert float(np.max(np.abs(found[:4, :4] - true) / scale)) <= allowed
 
 
-@pytest.mark.parametrize("norm", [1.0, 1.2])
-def test_matrices_of_rows_of_one_norm(package: ModuleType, norm: float) -> None:
+def check_matrices_of_rows_of_one_norm(package: ModuleType) -> None:
     """Two hidden layers, the second of them at another norm: tables of their own, as close as a closed form."""
-    rows = of_one_norm(_rows(), norm)
-    exact = truth(_ACTIVATION, rows, 2, 0.8, 0.3)
-    filler = of_one_norm(np.random.default_rng(1).standard_normal((520, 3)), norm)
-    for x in (rows, np.concatenate([rows, filler])):
-        for kernel, true in zip((package.nngp, package.ntk), exact, strict=True):
-            found = kernel(x, depth=2, w_std=0.8, b_std=0.3)
-            assert (found == found.T).all()
-            assert float(np.max(np.abs(found[:5, :5] - true))) <= 1e-13 * true[0, 0]
+    for norm in (1.0, 1.2):
+        rows = of_one_norm(_rows(), norm)
+        exact = truth(_ACTIVATION, rows, 2, 0.8, 0.3)
+        filler = of_one_norm(np.random.default_rng(1).standard_normal((520, 3)), norm)
+        for x in (rows, np.concatenate([rows, filler])):
+            for kernel, true in zip((package.nngp, package.ntk), exact, strict=True):
+                found = kernel(x, depth=2, w_std=0.8, b_std=0.3)
+                assert (found == found.T).all()
+                assert float(np.max(np.abs(found[:5, :5] - true))) <= 1e-13 * true[0, 0]
 
 
-def test_dual_of_one_variance(package: ModuleType) -> None:
+def check_dual_of_one_variance(package: ModuleType) -> None:
     """Where both variances are the same, closely; and next to that."""
     s, theta = 1.1, np.array([0.0, 0.02, 0.4, 2.5])
     q = np.full(theta.shape, s * s)
@@ -99,7 +99,7 @@ def test_dual_of_one_variance(package: ModuleType) -> None:
         np.testing.assert_allclose(beside[1:], exact[1:], rtol=0.0, atol=1e-10 * size)
 
 
-def test_duplicates(package: ModuleType) -> None:
+def check_duplicates(package: ModuleType) -> None:
     x = _rows()[[0, 0, 3, 3]]
     for depth in (1, 3):
         matrix = package.ntk(x, depth=depth, w_std=1.0, b_std=0.1)
@@ -107,7 +107,7 @@ def test_duplicates(package: ModuleType) -> None:
         np.testing.assert_allclose(matrix[:, 2], matrix[:, 3], rtol=1e-15)
 
 
-def test_zero_rows(package: ModuleType) -> None:
+def check_zero_rows(package: ModuleType) -> None:
     """The tables do not reach the norm 0: there T = sigma(0) E[sigma(s Z)]."""
     x = np.concatenate([_rows(), np.zeros((2, 3))])
     for depth in (1, 2):
@@ -122,12 +122,39 @@ def test_zero_rows(package: ModuleType) -> None:
                 np.testing.assert_allclose(found[-2], found[-1], rtol=1e-14)
 
 
-def test_dual_at_variance_zero(package: ModuleType) -> None:
+def check_dual_at_variance_zero(package: ModuleType) -> None:
     q = np.array([0.0, 1.0])
     means = np.array([1.0, mean(_ACTIVATION.value, 1.0, _ACTIVATION.kinks)])
     slopes = np.array([1.0, mean(_ACTIVATION.slope, 1.0, _ACTIVATION.kinks)])
     np.testing.assert_allclose(package.dual(0.0, 0.0, q), means[0] * means, rtol=1e-10)
     np.testing.assert_allclose(package.dual_dot(q, 0.0, 0.0), slopes[0] * slopes, rtol=1e-10)
+
+
+def check_dual_at_other_variances(package: ModuleType) -> None:
+    q11, q12, q22 = 1.0, np.array([-0.9, 0.0, 0.5]), 1.3
+    step = 1e-4
+    secant = (package.dual(q11, q12 + step, q22) - package.dual(q11, q12 - step, q22)) / (2 * step)
+    np.testing.assert_allclose(package.dual_dot(q11, q12, q22), secant, atol=1e-7)
+    np.testing.assert_allclose(package.dual(q11, q12, q22), package.dual(q22, q12, q11), rtol=1e-12)
+
+
+def check_norms_outside_are_refused(package: ModuleType) -> None:
+    with pytest.raises(ValueError, match="--norms"):
+        package.nngp(3.0 * _rows())
+    with pytest.raises(ValueError, match="--norms"):
+        package.dual(9.0, 0.0, 1.0)
+
+
+def test_a_package_with_knots(package: ModuleType) -> None:
+    """All of these in one test: another process would have to compile it again, which takes a minute or two."""
+    check_matrices_of_rows_of_different_norms(package)
+    check_matrices_of_rows_of_one_norm(package)
+    check_dual_of_one_variance(package)
+    check_duplicates(package)
+    check_zero_rows(package)
+    check_dual_at_variance_zero(package)
+    check_dual_at_other_variances(package)
+    check_norms_outside_are_refused(package)
 
 
 @pytest.mark.parametrize(
@@ -148,21 +175,6 @@ def test_values_at_zero(text: str, origin: tuple[float | None, ...]) -> None:
 @pytest.mark.parametrize("text", ["Max(t-1,0) if t > 0 else 1", "sqrt(Abs(t)) + Max(t-1,0)", "Max(sin(t)/t, t-1)"])
 def test_what_is_not_known_at_zero(text: str) -> None:
     assert origin_of(analyse(parse_activation(text, name="f"), Fraction(1))) is None
-
-
-def test_dual_at_other_variances(package: ModuleType) -> None:
-    q11, q12, q22 = 1.0, np.array([-0.9, 0.0, 0.5]), 1.3
-    step = 1e-4
-    secant = (package.dual(q11, q12 + step, q22) - package.dual(q11, q12 - step, q22)) / (2 * step)
-    np.testing.assert_allclose(package.dual_dot(q11, q12, q22), secant, atol=1e-7)
-    np.testing.assert_allclose(package.dual(q11, q12, q22), package.dual(q22, q12, q11), rtol=1e-12)
-
-
-def test_norms_outside_are_refused(package: ModuleType) -> None:
-    with pytest.raises(ValueError, match="--norms"):
-        package.nngp(3.0 * _rows())
-    with pytest.raises(ValueError, match="--norms"):
-        package.dual(9.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize("theta", [0.3, np.pi - 0.3])

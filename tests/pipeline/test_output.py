@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("formula", ["max(B*t, t/10)*A", "A*sin(B*t) + sin(t)*exp(-t^2/B) + cos(A*t)*t"])
+@pytest.mark.parametrize("formula", ["max(B*t, t/10)*A", "A*sin(B*t) + sin(t)*exp(-t^2/B)"])
 def test_two_compiles_are_byte_identical(formula: str, tmp_path: Path) -> None:
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONPATH": str(_REPOSITORY), "PYTHONHASHSEED": seed}

@@ -50,12 +50,14 @@ class Mutant:
     @property
     def tests(self) -> list[str]:
         """The tests that answer for the module, quick ones first."""
-        package = self.module.split(".")[1]
+        # what stands by itself is answered for by the stage that it serves
+        package = {"economy": "fitting"}.get(self.module.split(".")[1], self.module.split(".")[1])
         quick = [f"tests/{package}/test_corners.py", "tests/trust/test_bounds.py", "tests/trust/test_enclosures.py"]
         return [*quick, f"tests/{package}"]
 
 
 _ROUNDING, _SERIES, _CERTIFY = (f"kernelc.certificate.{name}" for name in ("rounding", "series", "certify"))
+_ECONOMY, _FIT = "kernelc.economy", "kernelc.fitting.fit"
 _DOUBLES, _LOCAL, _ROOTS, _TAPE = (f"kernelc.balls.{name}" for name in ("doubles", "local", "roots", "tape"))
 _APPROACH, _TRAITS, _PIECES = "kernelc.balls.approach", "kernelc.analysis.traits", "kernelc.analysis.pieces"
 _ENVELOPE, _ANALYTIC = "kernelc.functions.envelope", "kernelc.functions.analytic"
@@ -72,6 +74,15 @@ MUTANTS = (
     Mutant(_ROUNDING, "* size + n * len(coefficients) * _SMALLEST[dtype]", "* size"),
     Mutant(_ROUNDING, '"float32": arb(2) ** -24', '"float32": arb(2) ** -53'),
     Mutant(_ROUNDING, '"float64": arb(2) ** -53}', '"float64": arb(2) ** -60}'),
+    Mutant(_ROUNDING, "size + moved) * carried", "size) * carried"),
+    Mutant(_ROUNDING, "operations = 2 * degree + ends + 2", "operations = degree + ends"),
+    Mutant(_ROUNDING, "2 * degree + ends + 2", "2 * degree"),
+    Mutant(_ROUNDING, "3 * unit * j * size", "unit * j * size"),
+    Mutant(_SERIES, "direct.error + rounding, math.inf)", "rounding, math.inf)"),
+    Mutant(_ECONOMY, "allowed - left + rounding", "rounding"),
+    Mutant(_ECONOMY, "allowed - left + rounding", "allowed - left"),
+    Mutant(_ECONOMY, "abs(kept[-1]) <= left", "kept[-1] <= left"),
+    Mutant(_FIT, "tail.upper() + literals + left_out", "tail.upper() + literals"),
     Mutant(_SERIES, "    upper = tail.upper()", "    upper = arb(tail.mid())"),
     Mutant(_SERIES, "tail = series.moment - total(series.coefficients[: degree + 1])",
            "tail = series.moment - total(series.coefficients[: degree + 2])"),

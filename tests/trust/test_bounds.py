@@ -5,6 +5,7 @@ Balls are made wide on purpose (few bits, large radii), so that a lost error ter
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import replace
 from fractions import Fraction
@@ -15,7 +16,7 @@ from flint import arb
 
 from kernelc.balls.doubles import double_above, nearest_double
 from kernelc.certificate import CertificateInputs, OracleResult, certify, degree_for_tolerance
-from kernelc.certificate.rounding import evaluation_bound, gamma, roundings
+from kernelc.certificate.rounding import evaluation_bound, gamma, roundings, short_evaluation_bound
 from kernelc.certificate.series import certify_series, degree_for, tail_after, tails
 from kernelc.errors import InputError
 from kernelc.functions.envelope import fraction_of
@@ -30,7 +31,7 @@ from kernelc.model import (
     SeriesExpansion,
 )
 from kernelc.parse import parse_activation
-from kernelc.program import PowerSeries
+from kernelc.program import PowerSeries, ShortSeries
 from tests.trust.exactness import high, low, traits
 
 _ONE = Fraction(1)
@@ -109,6 +110,51 @@ def test_a_negative_tail_is_zero() -> None:
     series = SeriesExpansion(arb(0.5), (arb(0.5), arb(0.25)), None)
     assert tail_after(series, 1) == 0
     assert tails(series)[1] == 0
+
+
+def all_roundings_up(series: ShortSeries) -> Fraction:
+    """The value at rho = 1 as it is printed, every operation of which errs by u in the same direction."""
+    up, zero = 1 + Fraction(1, 2**53), Fraction(0)
+    y = (2 * up - 1) * up if series.squared else Fraction(1)
+    value = Fraction(series.rest[-1])
+    for coefficient in reversed(series.rest[:-1]):
+        value = (value * y * up + Fraction(coefficient)) * up
+    for coefficient in reversed(series.head):
+        value = (value * up + Fraction(coefficient)) * up
+    return value - sum(map(Fraction, (*series.head, *series.rest)), zero)
+
+
+SHORT = [
+    ShortSeries((0.5, 0.25), tuple(0.6**k for k in range(20)), True),
+    ShortSeries((), (*(0.0,) * 39, 1.0), True),
+    ShortSeries((0.125,), (*(0.0,) * 39, 1.0), False),
+    ShortSeries((0.5, 0.0, 0.25), (1.0,), True),
+]
+
+
+@pytest.mark.parametrize("series", SHORT)
+def test_an_economised_series_errs_by_no_more_than_its_bound(series: ShortSeries) -> None:
+    worst, bound = all_roundings_up(series), low(short_evaluation_bound(series))
+    assert worst <= bound
+    assert bound <= 6 * worst
+
+
+@pytest.mark.parametrize("series", SHORT)
+def test_the_statement_of_an_economised_series(series: ShortSeries) -> None:
+    direct = DirectDual(series, 1.25, 0.25, 1e-15, True, 0)
+    statement = certify_series(wide_series(), 4, direct, proved=True).statement
+    rounding = low(short_evaluation_bound(series)) / Fraction(statement["moment"])
+    assert statement["direct"]["method"] == "economised_series"
+    assert Fraction(statement["direct"]["error_bound"]) >= Fraction(1e-15) + rounding
+
+
+def test_what_economisation_leaves_out_comes_to_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    series = SeriesExpansion(arb(2), (arb(1), arb(0.5), arb(0.5)), 2)
+    fit = importlib.import_module("kernelc.fitting.fit")
+    monkeypatch.setattr(fit, "shortest", lambda kept: (PowerSeries.of(kept), arb(0.125)))
+    dual = fit.series_dual(series, 8, 128, proved=True)
+    assert dual is not None
+    assert dual.error >= 0.125 / 2
 
 
 @pytest.mark.parametrize("proved", [True, False])

@@ -8,8 +8,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, assert_never
 
-from kernelc.backends.numpy import polynomials
-from kernelc.program import DualProgram, Evaluation, KernelProgram, NetworkProgram, Parity, PowerSeries, ThetaChebyshev
+from kernelc import polynomials
+from kernelc.economy import power_series
+from kernelc.program import (
+    DualProgram,
+    Evaluation,
+    KernelProgram,
+    NetworkProgram,
+    Parity,
+    PowerSeries,
+    ShortSeries,
+    ThetaChebyshev,
+)
 
 #: Horner's rule on monomial coefficients m_j is used where sum |m_j| <= this times the sum of |c_j| of
 #: the Chebyshev form: its rounding error, gamma_2n sum |m_j| |z|^j, is then of Clenshaw's own size.
@@ -37,7 +47,16 @@ class ThetaLiteral:
     rooted: bool
 
 
-Literals = PowerLiteral | ThetaLiteral
+@dataclass(frozen=True, slots=True)
+class ShortLiteral:
+    """The arguments of the run-time's `ShortTable`."""
+
+    head: tuple[float, ...]
+    rest: tuple[float, ...]
+    squared: bool
+
+
+Literals = PowerLiteral | ShortLiteral | ThetaLiteral
 
 
 def power_literal(series: PowerSeries) -> PowerLiteral:
@@ -59,6 +78,8 @@ def direct_literal(evaluation: Evaluation) -> Literals:
     match evaluation:
         case PowerSeries():
             return power_literal(evaluation)
+        case ShortSeries():
+            return ShortLiteral(evaluation.head, evaluation.rest, evaluation.squared)
         case ThetaChebyshev():
             rows = tuple(tuple(Fraction(value) for value in table) for table in evaluation.tables)
             return _theta_literal(evaluation.edges, rows, rooted=False)
@@ -69,8 +90,12 @@ def direct_literal(evaluation: Evaluation) -> Literals:
 def drop_literal(evaluation: Evaluation) -> Literals:
     """The table of kappa(1) - kappa(rho), free of cancellation as rho -> 1 (divided by 1 - rho for a series)."""
     match evaluation:
-        case PowerSeries():
-            sums = polynomials.tail_sums([Fraction(value) for value in evaluation.coefficients])
+        case PowerSeries() | ShortSeries():
+            if isinstance(evaluation, ShortSeries):
+                coefficients = power_series(evaluation)
+            else:
+                coefficients = tuple(Fraction(value) for value in evaluation.coefficients)
+            sums = polynomials.tail_sums(coefficients)
             return PowerLiteral(_without_trailing_zeros([float(value) for value in sums]), "none")
         case ThetaChebyshev():
             return _theta_drop(evaluation)
@@ -153,8 +178,13 @@ def imports(program: KernelProgram) -> tuple[str, ...]:
     literals = [direct_literal(program.kappa.direct)]
     if program.kappa_dot is not None:
         literals.append(direct_literal(program.kappa_dot.direct))
-    theta = any(isinstance(literal, ThetaLiteral) for literal in literals)
-    return ("DualTables", "KernelTables", "PowerTable", *(("ThetaTable",) if theta else ()))
+    return ("DualTables", "KernelTables", "PowerTable", *_other_tables(literals))
+
+
+def _other_tables(literals: list[Literals]) -> tuple[str, ...]:
+    """The names of those that are no power series."""
+    names = {"ShortTable": ShortLiteral, "ThetaTable": ThetaLiteral}
+    return tuple(name for name, kind in names.items() if any(isinstance(literal, kind) for literal in literals))
 
 
 def render_network(name: str, network: NetworkProgram) -> str:
@@ -178,8 +208,7 @@ def render_network(name: str, network: NetworkProgram) -> str:
 def network_imports(network: NetworkProgram) -> tuple[str, ...]:
     """The names of the run-time that the body of `_network_tables.py` uses, sorted."""
     duals = [network.nngp, *(() if network.ntk is None else (network.ntk,))]
-    theta = any(isinstance(direct_literal(dual.direct), ThetaLiteral) for dual in duals)
-    return ("DualTables", "PowerTable", *(("ThetaTable",) if theta else ()))
+    return ("DualTables", "PowerTable", *_other_tables([direct_literal(dual.direct) for dual in duals]))
 
 
 def _dual(name: str, dual: DualProgram) -> str:
@@ -206,6 +235,14 @@ def _literal(table: Literals) -> str:
                 "PowerTable(\n"
                 f"    coefficients={_tuple(table.coefficients, 4)},\n"
                 f"    parity={_string(table.parity)},\n"
+                ")"
+            )
+        case ShortLiteral():
+            return (
+                "ShortTable(\n"
+                f"    head={_tuple(table.head, 4) if table.head else '()'},\n"
+                f"    rest={_tuple(table.rest, 4)},\n"
+                f"    squared={table.squared!r},\n"
                 ")"
             )
         case ThetaLiteral():

@@ -1,10 +1,11 @@
-"""Exact rational manipulation of polynomials at emission time: every emitted literal is rounded once.
+"""Exact rational manipulation of polynomials: every emitted literal is rounded once.
 
 A double is a rational number, so Chebyshev tables are converted and divided without any rounding.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
@@ -28,6 +29,28 @@ def chebyshev_to_monomial(coefficients: Sequence[Fraction]) -> tuple[Fraction, .
         for position, value in enumerate(polynomial):
             result[position] += coefficient * value
     return tuple(result)
+
+
+def monomial_to_chebyshev(coefficients: Sequence[Fraction], shifted: bool = False) -> tuple[Fraction, ...]:
+    """The Chebyshev coefficients of sum_k coefficients[k] z^k, exactly; in y = 2 z - 1 where `shifted`.
+
+    Horner's rule, with y T_j = (T_{j-1} + T_{j+1}) / 2 and z = (1 + y) / 2.
+    """
+    halvings, count = 2 if shifted else 1, max(1, len(coefficients))
+    # integers over one denominator: every halving below is exact
+    scale = math.lcm(*(value.denominator for value in coefficients)) << (halvings * count)
+    result = [0]
+    for coefficient in reversed(coefficients):
+        product = [value >> 1 for value in result] if shifted else [0] * len(result)
+        product.append(0)
+        for index, value in enumerate(result):
+            part = value >> halvings
+            product[index + 1] += part if index else 2 * part
+            if index:
+                product[index - 1] += part
+        product[0] += coefficient.numerator * (scale // coefficient.denominator)
+        result = product
+    return tuple(Fraction(value, scale) for value in result[:count])
 
 
 def chebyshev_at(coefficients: Sequence[Fraction], end: Literal[-1, 1]) -> Fraction:
