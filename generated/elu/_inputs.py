@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
 DoubleArray = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 
 #: |rho| may exceed 1 by this many spacings of its dtype (rounding of a dot product) and is then clipped.
 DOMAIN_SLACK_ULPS = 4

@@ -14,7 +14,7 @@ import numpy as np
 
 from ._bundles import bundle
 from ._dual import VARIANCE_SLACK_ULPS
-from ._evaluation import KernelTables, PowerTable, Scratch, Table, ThetaTable, evaluate, trimmed
+from ._evaluation import KernelTables, PowerTable, Scratch, ShortTable, Table, ThetaTable, evaluate, trimmed
 from ._inputs import DoubleArray
 from ._interpolation import ThetaFit, as_table, drop_of_values, drop_table, fit_theta, nodes, of_rows, transform
 from ._lowrank import mixed_road
@@ -352,6 +352,8 @@ def wants_central(tables: KernelTables, tangent: bool, entries: int) -> bool:
 
 
 def _length(table: Table) -> int:
+    if isinstance(table, ShortTable):
+        return len(table.head) + len(table.rest)
     return len(table.coefficients) if isinstance(table, PowerTable) else max(map(len, table.rows))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._evaluation import Scratch
-from ._inputs import FloatArray
+from ._inputs import FloatArray, Indices
 
 #: Side of the squares of a tile whose pairs outside the range are evaluated together; with more than one square in
 #: this many, the whole tile is.
@@ -34,7 +34,6 @@ Box = tuple[int, int, int, int]
 Terms = Sequence[float] | Sequence[FloatArray]
 
 
-Indices = npt.NDArray[np.intp]
 _NONE: Indices = np.zeros(0, dtype=np.intp)
 
 

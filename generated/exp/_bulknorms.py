@@ -20,7 +20,6 @@ from ._bulksamples import (
     LARGEST,
     MOST_TERMS,
     PILOT,
-    Indices,
     Range,
     Sampler,
     better_variable,
@@ -29,7 +28,7 @@ from ._bulksamples import (
     splits,
     spread_shares,
 )
-from ._inputs import DoubleArray
+from ._inputs import DoubleArray, Indices
 from ._interpolation import basis, kept, monomial_is_safe, nodes, to_monomial, transform
 from ._layers import Network
 from ._sources import Source

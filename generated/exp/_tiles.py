@@ -15,10 +15,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from ._bulk import SIDE, Box, Bulk, Indices, boxes
+from ._bulk import SIDE, Box, Bulk, boxes
 from ._evaluation import Scratch
 from ._gaps import gaps
-from ._inputs import DoubleArray, FloatArray
+from ._inputs import DoubleArray, FloatArray, Indices
 from ._lowrank import MixedRoad
 from ._neartable import probed_share
 from ._roads import Job, Pairs

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ._evaluation import Scratch
 from ._gaps import gaps
-from ._inputs import DoubleArray, FloatArray
+from ._inputs import DoubleArray, FloatArray, Indices
 from ._interpolation import basis, kept, monomial_is_safe, nodes, to_monomial, transform
 from ._neartable import NearTables, probed_share
 from ._pairs import ClosedPairs
@@ -41,8 +41,6 @@ _COLUMNS = 128
 _SINGLE = 2**13
 #: Gaps below this are taken from the closed form, where a kinked sigma needs their relative error.
 _SMALL_GAP = 1e-3
-
-Indices = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)

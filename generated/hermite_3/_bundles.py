@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ._evaluation import PowerTable, Scratch, Table, ThetaTable, evaluate
+from ._evaluation import PowerTable, Scratch, ShortTable, Table, ThetaTable, add_head, evaluate, short_variable
 from ._inputs import FloatArray
 
 #: Fewer passes over the data than this are not worth a matrix product (measured, both dtypes).
@@ -49,10 +49,14 @@ def _variable(table: Table) -> tuple[object, ...] | None:
     """What two tables must have in common to be evaluated together; None for several panels."""
     if isinstance(table, PowerTable):
         return ("rho", table.parity != "none")
+    if isinstance(table, ShortTable):
+        return ("shifted", table.squared)
     return ("theta", table.edges, table.basis) if len(table.rows) == 1 else None
 
 
 def _row(table: Table) -> tuple[float, ...]:
+    if isinstance(table, ShortTable):
+        return table.rest
     return table.coefficients if isinstance(table, PowerTable) else table.rows[0]
 
 
@@ -111,6 +115,8 @@ def evaluate_bundle(
         left, right = first.edges
         np.multiply(theta, 2.0 / (right - left), out=z)
         np.subtract(z, (left + right) / (right - left), out=z)
+    elif isinstance(first, ShortTable):
+        short_variable(first, rho, z)
     elif first.parity == "none":
         z = rho
     else:
@@ -123,6 +129,8 @@ def evaluate_bundle(
         if isinstance(table, PowerTable):
             if table.parity == "odd":
                 np.multiply(out, rho, out=out)
+        elif isinstance(table, ShortTable):
+            add_head(table, rho, out)
         elif table.rooted:
             np.multiply(out, theta, out=out)
 

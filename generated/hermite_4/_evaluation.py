@@ -46,7 +46,19 @@ class ThetaTable:
     rooted: bool = False
 
 
-Table = PowerTable | ThetaTable
+@dataclass(frozen=True, slots=True)
+class ShortTable:
+    """sum_{k < h} head[k] rho^k + rho^h sum_j rest[j] y^j, y = 2 rho^2 - 1 where `squared`, else rho.
+
+    A power series with the terms taken out that |rho| <= 1 does not need.
+    """
+
+    head: tuple[float, ...]
+    rest: tuple[float, ...]
+    squared: bool
+
+
+Table = PowerTable | ShortTable | ThetaTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,8 @@ def trimmed(table: Table, dtype: np.dtype[Any]) -> Table:
     if isinstance(table, PowerTable):
         allowed = slack * math.fsum(map(abs, table.coefficients))
         return replace(table, coefficients=_trim(table.coefficients, allowed))
+    if isinstance(table, ShortTable):
+        return replace(table, rest=_trim(table.rest, slack * math.fsum(map(abs, (*table.head, *table.rest)))))
     allowed = slack * max(math.fsum(map(abs, row)) for row in table.rows)
     return replace(table, rows=tuple(_trim(row, allowed) for row in table.rows))
 
@@ -173,6 +187,34 @@ def evaluate_power(table: PowerTable, rho: FloatArray, out: FloatArray, scratch:
         np.multiply(out, rho, out=out)
 
 
+def short_variable(table: ShortTable, rho: FloatArray, out: FloatArray) -> None:
+    """out = 2 rho^2 - 1, or rho."""
+    if not table.squared:
+        np.copyto(out, rho)
+        return
+    np.multiply(rho, rho, out=out)
+    np.add(out, out, out=out)
+    np.subtract(out, 1.0, out=out)
+
+
+def add_head(table: ShortTable, rho: FloatArray, out: FloatArray) -> None:
+    """From the sum over `rest` to the whole, in place."""
+    for coefficient in reversed(table.head):
+        np.multiply(out, rho, out=out)
+        if coefficient:
+            np.add(out, coefficient, out=out)
+
+
+def evaluate_short(table: ShortTable, rho: FloatArray, out: FloatArray, scratch: Scratch) -> None:
+    """out = the polynomial at `rho`, by Horner's rule."""
+    z = rho
+    if table.squared:
+        z = scratch.get("z", rho.shape)
+        short_variable(table, rho, z)
+    _horner(table.rest, z, out)
+    add_head(table, rho, out)
+
+
 def _panel(table: ThetaTable, index: int, theta: FloatArray, out: FloatArray, scratch: Scratch) -> None:
     """out = the polynomial of one panel at `theta`."""
     left, right = table.edges[index], table.edges[index + 1]
@@ -217,9 +259,11 @@ def evaluate_theta(table: ThetaTable, theta: FloatArray, out: FloatArray, scratc
 
 
 def evaluate(table: Table, rho: FloatArray, theta: FloatArray, out: FloatArray, scratch: Scratch) -> None:
-    """out = the table's value; a PowerTable reads `rho`, a ThetaTable reads `theta`."""
+    """out = the table's value; a ThetaTable reads `theta`, the others read `rho`."""
     if isinstance(table, PowerTable):
         evaluate_power(table, rho, out, scratch)
+    elif isinstance(table, ShortTable):
+        evaluate_short(table, rho, out, scratch)
     else:
         evaluate_theta(table, theta, out, scratch)
 

@@ -56,7 +56,7 @@ _WEIGHTS = (0.17392742256872692, 0.32607257743127307, 0.32607257743127307, 0.173
 
 
 @dataclass(frozen=True, slots=True)
-class _Compressed:
+class Compressed:
     """P_m = vectors[m] diag(signs[m]) vectors[m].T in the Chebyshev basis of `count` functions.
 
     `kind` says what a row's Chebyshev functions are multiplied by: n(s), m(s), or s m(s) where T is the integral
@@ -91,7 +91,7 @@ class NormFactors:
     right: DoubleArray
 
 
-def _symmetric(rows: tuple[tuple[float, ...], ...], count: int) -> DoubleArray:
+def symmetric(rows: tuple[tuple[float, ...], ...], count: int) -> DoubleArray:
     """The (count, count) matrix of which rows j <= i are given."""
     matrix = np.zeros((count, count))
     for i, row in enumerate(rows):
@@ -121,7 +121,7 @@ def _layers(tables: NormTables, which: Literal["dual", "dual_dot"]) -> tuple[_Ki
     table = tables.dual_dot if which == "dual_dot" or tables.dual is None else tables.dual
     assert table is not None
     count = max(len(layer) for layer in table.layers)
-    stack = np.array([_symmetric(layer, count) for layer in table.layers])
+    stack = np.array([symmetric(layer, count) for layer in table.layers])
     if which == "dual_dot" or table is tables.dual:
         return "slope" if which == "dual_dot" else "value", table.parity, stack
     start, step = progression(table.parity)
@@ -137,7 +137,7 @@ def _layers(tables: NormTables, which: Literal["dual", "dual_dot"]) -> tuple[_Ki
 
 
 @lru_cache(maxsize=32)
-def _compressed(tables: NormTables, which: Literal["dual", "dual_dot"], dtype: np.dtype[Any]) -> _Compressed:
+def compressed(tables: NormTables, which: Literal["dual", "dual_dot"], dtype: np.dtype[Any]) -> Compressed:
     """The layers' eigenvectors, scaled by the roots of their eigenvalues."""
     kind, parity, stack = _layers(tables, which)
     vectors, signs = [], []
@@ -153,7 +153,7 @@ def _compressed(tables: NormTables, which: Literal["dual", "dual_dot"], dtype: n
     while len(vectors) > 1 and vectors[-1].shape[1] == 0:
         vectors.pop()
         signs.pop()
-    return _Compressed(kind, parity, stack.shape[1], tuple(vectors), tuple(signs))
+    return Compressed(kind, parity, stack.shape[1], tuple(vectors), tuple(signs))
 
 
 def _padded(rows: DoubleArray, dtype: np.dtype[Any]) -> FloatArray:
@@ -164,22 +164,25 @@ def _padded(rows: DoubleArray, dtype: np.dtype[Any]) -> FloatArray:
     return result
 
 
-def _row_factors(tables: NormTables, plan: _Compressed, s: DoubleArray) -> list[DoubleArray]:
-    """One side of every P_m for rows of norms s, (n, r) each; the first ends in a column a_0(s) for an integral."""
-    x = norm_variable(tables, s)
+def basis_size(tables: NormTables, plan: Compressed, s: DoubleArray, x: DoubleArray) -> DoubleArray:
+    """What a row's Chebyshev functions of x(s) are multiplied by before they are combined to factors, (n,)."""
     moment = tables.moment if plan.kind == "value" else tables.slope_moment
     assert moment is not None
     size = root(moment, s, x)
-    if plan.kind == "integral":
-        size = size * s
-    basis = chebyshev_rows(x, plan.count) * size[:, None]
+    return size * s if plan.kind == "integral" else size
+
+
+def _row_factors(tables: NormTables, plan: Compressed, s: DoubleArray) -> list[DoubleArray]:
+    """One side of every P_m for rows of norms s, (n, r) each; the first ends in a column a_0(s) for an integral."""
+    x = norm_variable(tables, s)
+    basis = chebyshev_rows(x, plan.count) * basis_size(tables, plan, s, x)[:, None]
     rows = [basis @ vectors for vectors in plan.vectors]
     if plan.kind == "integral" and plan.parity != "odd":
         rows[0] = np.concatenate([rows[0], hermite_rows(tables, s, 0)], axis=1)
     return rows
 
 
-def _signs(plan: _Compressed) -> list[DoubleArray]:
+def factor_signs(plan: Compressed) -> list[DoubleArray]:
     """The signs of the products, as `_row_factors` has their columns."""
     signs = list(plan.signs)
     if plan.kind == "integral" and plan.parity != "odd":
@@ -190,13 +193,13 @@ def _signs(plan: _Compressed) -> list[DoubleArray]:
 def _factors(
     tables: NormTables, which: Literal["dual", "dual_dot"], left: DoubleArray, right: DoubleArray, dtype: np.dtype[Any]
 ) -> _Factors:
-    plan = _compressed(tables, which, dtype)
+    plan = compressed(tables, which, dtype)
     same = left is right or (left.shape == right.shape and bool(np.array_equal(left, right)))
     one = bool((left == left[0]).all()) and bool((right == right[0]).all())
     sides = []
     for s in (left[:1] if one else left,) if same else ((left[:1], right[:1]) if one else (left, right)):
         sides.append(_row_factors(tables, plan, s))
-    first, second, signs = sides[0], sides[-1], _signs(plan)
+    first, second, signs = sides[0], sides[-1], factor_signs(plan)
     if one:
         numbers = tuple(float(a[0] * sign @ b[0]) for a, b, sign in zip(first, second, signs, strict=True))
         return _Factors(plan.parity, (), (), numbers)
@@ -317,8 +320,8 @@ def _pair_series(
     tables: NormTables, which: Literal["dual", "dual_dot"], s1: DoubleArray, s2: DoubleArray
 ) -> _PairSeries:
     """The series in theta of T or Tdot at pairs of norms s1, s2 (k,)."""
-    plan = _compressed(tables, which, np.dtype(np.float64))
-    signs, sides, places = _signs(plan), [], []
+    plan = compressed(tables, which, np.dtype(np.float64))
+    signs, sides, places = factor_signs(plan), [], []
     for s in (s1, s2):
         norms, index = np.unique(s, return_inverse=True)
         sides.append(np.concatenate(_row_factors(tables, plan, norms), axis=1))
@@ -369,7 +372,7 @@ def _norm_gap(tables: NormTables, s1: DoubleArray, s2: DoubleArray) -> DoubleArr
     """1 - C(s1, s2, 0): half the quadratic form of `aligned` on T_j(x1) - T_j(x2), j = 0, 1, ..."""
     assert tables.aligned is not None
     count = len(tables.aligned)
-    matrix = _symmetric(tables.aligned, count)
+    matrix = symmetric(tables.aligned, count)
     x1, x2 = norm_variable(tables, s1), norm_variable(tables, s2)
     # x1 - x2 without cancellation; the differences of T_j are divided by it and grow by the same recurrence
     step = tables.stretch * np.log1p((s1 - s2) / (s2 + tables.shift))

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from ._inputs import DoubleArray
+from ._inputs import DoubleArray, Indices
 from ._interpolation import basis, nodes
 from ._layers import Network, hidden_layers
 from ._sources import LayerRows, Source
@@ -35,7 +34,6 @@ MOST_TERMS, _ARCCOS = 40, 4
 #: z is at most this at the ends of its range, so that its powers stay in the range of float32.
 _LEAST = 0.125
 
-Indices = npt.NDArray[np.intp]
 #: Both rows and rho (k,) of pairs -> K / (w^2 R_i R_j), (k,), or None where that is not smooth or not finite.
 Sampler = Callable[[Indices, Indices, DoubleArray], DoubleArray | None]
 

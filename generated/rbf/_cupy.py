@@ -4,8 +4,8 @@
 Everything is launched on the current stream. The host waits once in a call: `nngp` and `ntk` for the rows'
 norms, on which every refusal depends, before the product and the kernel are launched; the elementwise
 functions for one flag, after their only kernel. What is refused is refused by the code that refuses it for
-NumPy arrays. Rows that only tables of norms serve are computed on the host and moved. `features` and `Sketch` are in
-`_device_sketch.py`.
+NumPy arrays. Rows of any norms that only tables with knots serve are computed on the host and moved. `features` and
+`Sketch` are in `_device_sketch.py`.
 `_kernels.cu`, which CuPy compiles at first use and keeps, holds the kernels.
 
 Part of generated packages with the cupy backend, copied verbatim; it needs NumPy and CuPy.
@@ -21,7 +21,8 @@ from typing import Any, Literal, SupportsFloat, SupportsIndex
 import cupy
 import numpy as np
 
-from ._device import SINGLE, THREADS, as_floats, blocks, contiguous, kernel
+from ._device import SINGLE, THREADS, TILE, as_floats, blocks, contiguous, kernel
+from ._device_norms import norm_arguments, serves_on_device
 from ._device_rows import as_device_rows
 from ._dispatch import on_device
 from ._evaluation import DualTables, ThetaTable, derivative, fits
@@ -29,11 +30,11 @@ from ._forms import CLOSED, NETWORK, NORMS
 from ._inputs import DoubleArray, as_depth, as_scale, require_rows
 from ._layers import Network, RowPath, diagonal, row_path, unit_factors
 from ._plans import RowNorms, choose_source
-from ._sources import ClosedSource, CompiledSource, Source
+from ._sources import ClosedSource, CompiledSource, NormSource, Source
 from ._tables import TABLES
 
-#: As in `_kernels.cu`: threads that share a row, a tile's side, the threads that share a tile.
-_LANES, _TILE, _TILE_THREADS = 64, 64, 256
+#: As in `_kernels.cu`: threads that share a row, and those that share a tile.
+_LANES, _TILE_THREADS = 64, 256
 
 
 def _kernel_of(name: str, dtype: np.dtype[Any]) -> Any:
@@ -200,20 +201,27 @@ def _side(rows: Any, norms: DoubleArray, path: RowPath, network: Network, form: 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How a pair is evaluated: `angular` at theta, else at rho; `closed` by the closed form, else by tables."""
+    """How a pair is evaluated: `angular` at theta, else at rho.
+
+    `closed`: by the closed form; `norms`: by the tables for a range of norms; else by those for one norm.
+    """
 
     angular: bool
-    closed: bool
+    closed: bool = False
+    norms: bool = False
 
 
-def _form(source: Source, tangent: bool) -> _Form | None:
+def _form(source: Source, network: Network) -> _Form | None:
     """The kernels' names for a source; None for one that they do not have."""
     if isinstance(source, ClosedSource):
         # truncated powers with tables are no closed form that the kernels have
-        return _Form(True, True) if CLOSED is not None else None
+        return _Form(True, closed=True) if CLOSED is not None else None
+    if isinstance(source, NormSource):
+        smooth = not source.tables.breakpoints
+        return _Form(True, norms=True) if serves_on_device(source.norms, smooth, network.depth > 1) else None
     if isinstance(source, CompiledSource):
-        used = (TABLES.kappa, TABLES.kappa_dot) if tangent else (TABLES.kappa,)
-        return _Form(any(dual is not None and isinstance(dual.direct, ThetaTable) for dual in used), False)
+        used = (TABLES.kappa, TABLES.kappa_dot) if network.tangent else (TABLES.kappa,)
+        return _Form(any(dual is not None and isinstance(dual.direct, ThetaTable) for dual in used))
     return None
 
 
@@ -227,6 +235,7 @@ class Plan:
     right: _Side
     moments: Any
     symmetric: bool
+    factors: tuple[Any, ...]
 
     def product(self, out: Any = None) -> Any:
         """The (n1, n2) correlations of the inputs."""
@@ -235,7 +244,7 @@ class Plan:
     def finish(self, matrix: Any) -> None:
         """From the correlations to the kernel, in place."""
         rows, columns = matrix.shape
-        down, across = -(-rows // _TILE), -(-columns // _TILE)
+        down, across = -(-rows // TILE), -(-columns // TILE)
         tiles = across * (across + 1) // 2 if self.symmetric else down * across
         bias = self.network.bias
         arguments = (
@@ -253,7 +262,8 @@ class Plan:
             np.int32(rows),
             np.int32(columns),
             np.int32(self.network.depth - 1),
-            np.float64(bias**2),
+            (np.dtype(np.float64) if self.form.closed else matrix.dtype).type(bias**2),
+            *self.factors,
         )
         switches = {
             "SINGLE": matrix.dtype == SINGLE,
@@ -263,6 +273,11 @@ class Plan:
         options = [f"-D{name}={int(value)}" for name, value in switches.items()]
         if self.form.closed:
             options = ["--fmad=false", *options, "-DCLOSED=1"]
+        elif matrix.dtype == SINGLE:
+            # a root to its last digit or next to it, without the branch for the last one
+            options = ["--prec-sqrt=false", *options]
+        if self.form.norms:
+            options.append("-DNORMS=1")
         kernel("_kernels.cu", "pairs", *options)((tiles,), (_TILE_THREADS,), arguments)
 
 
@@ -290,16 +305,21 @@ def plan(kernel: Literal["nngp", "ntk"], x1: Any, x2: Any, settings: tuple[Any, 
     if network.tangent:
         derivative(TABLES)
     source, reach = choose_source(TABLES, CLOSED, NORMS, network, norms, dtype)
-    form = _form(source, network.tangent)
+    form = _form(source, network)
     held = fits(TABLES.kappa, dtype) and not (network.tangent and not fits(derivative(TABLES), dtype))
     if form is None or not held:
         return None
-    sides, moments = [], []
+    sides, moments, paths = [], [], []
     for rows, side in zip(matrices, norms, strict=True):
         path = row_path(TABLES, source, reach, network, side.name, side.norms)
         moments.append(diagonal(TABLES, source, side.name, path, network.bias, dtype))
         sides.append(_side(rows, side.norms, path, network, form, dtype))
-    return Plan(network, form, sides[0], sides[-1], cupy.asarray(moments[0]), symmetric)
+        paths.append(path)
+    factors: tuple[Any, ...] = ()
+    if isinstance(source, NormSource):
+        with_dot = network.tangent or bool(network.depth > 1 and TABLES.breakpoints)
+        factors = norm_arguments(source.norms, paths[0], paths[-1], with_dot, dtype)
+    return Plan(network, form, sides[0], sides[-1], cupy.asarray(moments[0]), symmetric, factors)
 
 
 def _kernel_matrix(

@@ -37,6 +37,8 @@ SKETCHES: tuple[SketchName, ...] = ("zonal", "polysketch", "tensorsketch")
 DEFAULT_FEATURES, _MOST_SEED = 4096, 2**64 - 1
 #: The most features a plan for an error proposes.
 MOST_FEATURES = 65536
+#: Errors are planned from squares: kernels above this, and below its inverse, have none.
+_LARGEST = 1e140
 #: An operation of a transform takes about as long as this many of a matrix product (measured, NumPy, float32).
 _SLOWER = 8
 
@@ -212,8 +214,14 @@ def make_plan(series: RadialSeries, request: Request, sample: Pairs | None) -> P
     """The plan that a request asks for.
 
     Raises:
-        ValueError: where no sketch of that kind fits, saying what would.
+        ValueError: where no sketch of that kind fits, saying what would; for a kernel whose square no double holds.
     """
+    largest = float(np.max(series.at_one))
+    if largest > _LARGEST or 0.0 < largest < 1.0 / _LARGEST:
+        raise ValueError(
+            f"features: errors are planned from squares, and {largest:.3g}, the {series.kernel.upper()} of a row of "
+            f"{series.name} with itself, has none among doubles; scale the activation so that it comes near 1"
+        )
     pairs = _pairs_of(series, request, sample)
     if request.sketch in ("polysketch", "tensorsketch"):
         return _power_plan(series, request, pairs, request.sketch)

@@ -19,6 +19,9 @@ from ._inputs import float_type
 #: Threads a block and blocks at most of the elementwise kernels, which stride over their entries.
 THREADS, _BLOCKS = 256, 8192
 
+#: As in `_kernels.cu`: a tile's side.
+TILE = 64
+
 SINGLE = np.dtype(np.float32)
 
 

@@ -14,7 +14,7 @@ from kernelc.backends.numpy.printer import NumpyPrinter
 from kernelc.backends.protocol import Printer
 from kernelc.errors import CertificationError, UnsupportedError
 from kernelc.model import CertifiedKernel, EmittedModule
-from kernelc.program import DualProgram, Evaluation, KernelProgram, PowerSeries
+from kernelc.program import DualProgram, Evaluation, KernelProgram, PowerSeries, ShortSeries
 
 _PRINTERS: tuple[Printer, ...] = (NumpyPrinter(), CupyPrinter())
 
@@ -90,6 +90,10 @@ def _dual_numbers(dual: DualProgram) -> Iterator[float]:
 def _numbers(evaluation: Evaluation) -> Iterator[float]:
     if isinstance(evaluation, PowerSeries):
         yield from evaluation.coefficients
+        return
+    if isinstance(evaluation, ShortSeries):
+        yield from evaluation.head
+        yield from evaluation.rest
         return
     yield from evaluation.edges
     for table in evaluation.tables:

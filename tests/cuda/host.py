@@ -72,5 +72,10 @@ def _argument(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         assert value.flags.c_contiguous
         return ctypes.c_void_p(value.ctypes.data)
-    kinds: dict[type, Any] = {np.int32: ctypes.c_int, np.uint64: ctypes.c_ulonglong, np.float64: ctypes.c_double}
+    kinds: dict[type, Any] = {
+        np.int32: ctypes.c_int,
+        np.uint64: ctypes.c_ulonglong,
+        np.float32: ctypes.c_float,
+        np.float64: ctypes.c_double,
+    }
     return kinds[type(value)](value.item())

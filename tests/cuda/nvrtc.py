@@ -12,14 +12,18 @@ from typing import Any
 ARCHITECTURES = ("sm_80", "sm_90")
 
 
+def wheel_file(pattern: str) -> Path:
+    """A file of one of NVIDIA's wheels."""
+    found = importlib.util.find_spec("nvidia")
+    for folder in () if found is None else found.submodule_search_locations or ():
+        for path in sorted(Path(folder).glob(pattern)):
+            return path
+    raise AssertionError(f"no {pattern}: pip install nvidia-cuda-nvrtc nvidia-cuda-nvdisasm")
+
+
 @cache
 def _library() -> Any:
-    found = importlib.util.find_spec("nvidia")
-    assert found is not None, "the nvidia-cuda-nvrtc wheel is not installed"
-    for folder in found.submodule_search_locations or ():
-        for path in sorted(Path(folder).glob("*/lib/libnvrtc.so.*")):
-            return ctypes.CDLL(str(path))
-    raise AssertionError("the nvidia-cuda-nvrtc wheel holds no libnvrtc")
+    return ctypes.CDLL(str(wheel_file("*/lib/libnvrtc.so.*")))
 
 
 def compile_cubin(source: str, options: tuple[str, ...]) -> tuple[bytes, str]:

@@ -10,7 +10,7 @@ extern "C" {
 double acos(double), asin(double), atan2(double, double), copysign(double, double), cos(double), exp(double);
 double expm1(double), fabs(double), fma(double, double, double), frexp(double, int*), ldexp(double, int), pow(double, double);
 double log(double), log1p(double), nextafter(double, double), rint(double), sin(double), sinh(double), sqrt(double);
-float acosf(float), asinf(float), fabsf(float), sinf(float), sqrtf(float);
+float acosf(float), fabsf(float), logf(float), sinf(float), sqrtf(float);
 #ifdef __cplusplus
 }
 #endif

@@ -39,10 +39,11 @@ def test_kernels_compile_for_gpus(name: str) -> None:
     # all of them take minutes (python -m tests.cuda.compile_all): one dtype an architecture, the largest kernels
     for single, architecture in enumerate(ARCHITECTURES):
         slope = int(any("-DTANGENT=1" in options for options in found))
-        for options in (
-            ("--fmad=false", f"-DSINGLE={single}"),
-            (f"-DSINGLE={single}", f"-DTANGENT={slope}", "-DDEEP=1"),
-        ):
+        largest = {f"-DSINGLE={single}", f"-DTANGENT={slope}", "-DDEEP=1"}
+        deep = next(
+            options for options in found if largest <= {*options} and not {"-DCLOSED=1", "-DNORMS=1"} & {*options}
+        )
+        for options in (("--fmad=false", f"-DSINGLE={single}"), deep):
             cubin, log = compile_cubin(source, (f"-arch={architecture}", *options))
             assert log == ""
             assert all(kernel.encode() in cubin for kernel in found[options])
@@ -51,9 +52,11 @@ def test_kernels_compile_for_gpus(name: str) -> None:
 def test_the_benchmark_runs(cupy: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "REPEATS", 1)
     lines, features = bench.table(cupy, 70, 8), bench.feature_table(cupy, 20, 8, 64)
+    norms = bench.norm_table(cupy, 70, 8)
     for name in bench.ACTIVATIONS:
         forget_device(name)
     assert len(lines) == 4 + len(bench.ACTIVATIONS)
     assert len(features) == 4 + len(bench.ACTIVATIONS) * len(bench.SKETCHES)
-    for line in (*lines[4:], *(line.partition("|")[2].partition("|")[2] for line in features[4:])):
+    assert len(norms) == 4 + len(bench.NORM_ACTIVATIONS)
+    for line in (*lines[4:], *norms[4:], *(line.partition("|")[2].partition("|")[2] for line in features[4:])):
         assert all(float(cell) > 0 for cell in line.split("|")[2:-1])

@@ -15,11 +15,14 @@ def variants(source: str) -> dict[Variant, tuple[str, ...]]:
     facts = {name: int(value) for name, value in re.findall(r"#define (\w+) ([01])\n", source)}
     closed = facts["CLOSED_DUAL"] and not facts["HOMOGENEOUS"]
     for single in (0, 1):
-        kernels = ("row_norms", "unit_rows", "values", *(() if single else ("duals",)))
+        doubles = ("duals", *(("norm_basis",) if facts["NORM_PAIRS"] else ()))
+        kernels = ("row_norms", "unit_rows", "values", *(() if single else doubles))
         found["--fmad=false", f"-DSINGLE={single}"] = kernels
         for tangent, deep in itertools.product(range(1 + facts["HAS_SLOPE"]), (0, 1)):
             options = (f"-DSINGLE={single}", f"-DTANGENT={tangent}", f"-DDEEP={deep}")
-            found[options] = ("pairs",)
+            found[(*(("--prec-sqrt=false",) if single else ()), *options)] = ("pairs",)
+            if facts["NORM_PAIRS"] and (facts["HAS_SLOPE"] or not tangent):
+                found[(*(("--prec-sqrt=false",) if single else ()), *options, "-DNORMS=1")] = ("pairs",)
             if closed and (facts["CLOSED_SLOPE"] or not tangent):
                 found["--fmad=false", *options, "-DCLOSED=1"] = ("pairs",)
     return found

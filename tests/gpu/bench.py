@@ -4,8 +4,10 @@ Needs NumPy, CuPy, a GPU.
 
 For each activation, float32, one hidden layer, x against itself: the elementwise stage by CUDA events, what it
 moves over the copy bandwidth measured beside it, the whole NTK over the sum of the product and that traffic's
-floor, and over the same call on this machine's CPU (at fewer rows, scaled by their square). Then features of the NTK
-of those rows by each sketch: over the time in which a copy writes as much, and over this machine's CPU.
+floor, and over the same call on this machine's CPU (at fewer rows, scaled by their square). The same of rows of norms
+from 1/2 to 2, by a closed form and by tables of norms, without the floor: it is arithmetic that takes the time there.
+Then features of the NTK of those rows by each sketch: over the time in which a copy writes as much, and over this
+machine's CPU.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from tests.gpu.agreement import missing
 
 #: Closed form, kink, and one without a closed form.
 ACTIVATIONS = ("gelu", "relu", "tanh")
+#: A closed form, and tables of norms.
+NORM_ACTIVATIONS = ("gelu", "tanh")
 REPEATS, CPU_ROWS = 20, 4000
 SKETCHES = ("zonal", "polysketch", "tensorsketch")
 
@@ -104,6 +108,31 @@ def table(cupy: ModuleType, rows: int, columns: int) -> list[str]:
     return lines
 
 
+def measure_norms(cupy: ModuleType, name: str, rows: int, columns: int) -> list[float]:
+    """Elementwise ms, NTK ms, how many times the CPU's time, of rows of different norms."""
+    package = importlib.import_module(f"generated.{name}")
+    x = unit_rows(rows, columns) * np.exp2(np.linspace(-1, 1, rows, dtype=np.float32))[:, None]
+    small = np.ascontiguousarray(x[:: max(1, rows // CPU_ROWS)])
+    cpu = cpu_milliseconds(lambda: package.ntk(small)) * (rows / len(small)) ** 2
+    device = cupy.asarray(x)
+    plan = importlib.import_module(f"generated.{name}._cupy").plan("ntk", device, None, (1, 1.0, 0.0))
+    correlations = plan.product()
+    matrix = cupy.empty_like(correlations)
+    stage = milliseconds(cupy, lambda: plan.finish(matrix), lambda: cupy.copyto(matrix, correlations))
+    whole = milliseconds(cupy, lambda: package.ntk(device))
+    return [stage, whole, cpu / whole]
+
+
+def norm_table(cupy: ModuleType, rows: int, columns: int) -> list[str]:
+    """The lines of the table of different norms, in Markdown."""
+    lines = [f"n = {rows}, d = {columns}, float32, norms 1/2 to 2", ""]
+    lines += ["| activation | stage ms | NTK ms | CPU / NTK |", f"|{'---|' * 4}"]
+    for name in NORM_ACTIVATIONS:
+        numbers = measure_norms(cupy, name, rows, columns)
+        lines.append(f"| {name} | {' | '.join(f'{number:.3g}' for number in numbers)} |")
+    return lines
+
+
 def measure_features(cupy: ModuleType, name: str, sketch: str, rows: int, columns: int, features: int) -> list[float]:
     """ms, of that the part in which a copy would write the result, how many times the CPU's time."""
     x = unit_rows(rows, columns)
@@ -145,6 +174,7 @@ def main() -> int:
     cupy = importlib.import_module("cupy")
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     print(name, *table(cupy, options.rows, options.columns), sep="\n")
+    print("", *norm_table(cupy, options.rows, options.columns), sep="\n")
     print("", *feature_table(cupy, options.rows, options.columns, options.features), sep="\n")
     return 0
 

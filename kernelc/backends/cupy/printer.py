@@ -11,7 +11,14 @@ from kernelc.program import KernelProgram
 _RUNTIME = "kernelc.backends.cupy.runtime"
 
 #: What every package takes with it, byte for byte.
-RUNTIME_FILES = ("_cupy.py", "_device.py", "_device_ridge.py", "_device_rows.py", "_device_sketch.py")
+RUNTIME_FILES = (
+    "_cupy.py",
+    "_device.py",
+    "_device_norms.py",
+    "_device_ridge.py",
+    "_device_rows.py",
+    "_device_sketch.py",
+)
 
 
 def runtime_text(name: str) -> str:
@@ -45,8 +52,12 @@ def source(program: KernelProgram) -> str:
     parts += ["#endif", "#ifdef TANGENT"]
     if program.closed_form is not None:
         parts += ["#if CLOSED", runtime_text("closed_pairs.cuh"), "#endif"]
+    parts.append(runtime_text("tiles.cuh"))
+    if tables.has_norm_pairs(program):
+        parts += ["#if NORMS", runtime_text("norm_pairs.cuh"), "#endif"]
     parts += [runtime_text("pairs.cuh"), "#else", runtime_text("rows.cuh"), runtime_text("values.cuh")]
-    parts += ["#if !SINGLE", runtime_text("duals.cuh"), "#endif", "#endif", ""]
+    doubles = ["duals.cuh", *(["norm_rows.cuh"] if tables.has_norm_pairs(program) else [])]
+    parts += ["#if !SINGLE", *map(runtime_text, doubles), "#endif", "#endif", ""]
     return "\n".join(parts)
 
 

@@ -11,16 +11,18 @@ from typing import assert_never
 
 import numpy as np
 
-from kernelc.backends.numpy.runtime._evaluation import PowerTable, Table, ThetaTable, trimmed
+from kernelc.backends.numpy.runtime._evaluation import PowerTable, ShortTable, Table, ThetaTable, trimmed
 from kernelc.backends.numpy.tables import (
     Literals,
     PowerLiteral,
+    ShortLiteral,
     ThetaLiteral,
     direct_literal,
     drop_literal,
     power_literal,
 )
-from kernelc.program import DualProgram, KernelProgram, Parity
+from kernelc.economy import cut, shortened
+from kernelc.program import DualProgram, KernelProgram, Parity, PowerSeries, ShortSeries
 
 _PARITIES: dict[Parity, int] = {"none": 0, "odd": 1, "even": 2}
 _INDENT = "    "
@@ -76,6 +78,7 @@ def _macros(program: KernelProgram) -> str:
         f"#define KINKS_APART {apart!r}",
         f"#define POWER {0 if degree is None else round(degree)}",
     ]
+    lines += _norms(program)
     lines += _ends("", program.kappa)
     lines.append(f"#define HAS_SLOPE {int(slope is not None)}")
     if slope is not None:
@@ -87,6 +90,27 @@ def _macros(program: KernelProgram) -> str:
     for name, dual in networks.items():
         lines += _ends(f"{name.upper()}_", dual)
     return "\n".join([*lines, ""])
+
+
+def has_norm_pairs(program: KernelProgram) -> bool:
+    """Whether rows of a range of norms are served by tables, for the NTK at least, and those have no knots."""
+    form, norms = program.closed_form, program.norms
+    if form is not None and (form.dual_dot is not None or program.kappa_dot is None):
+        return False
+    return norms is not None and norms.aligned is not None and norms.knots is None
+
+
+def _norms(program: KernelProgram) -> list[str]:
+    """How the tables for a range of norms are read."""
+    lines = [f"#define NORM_PAIRS {int(has_norm_pairs(program))}"]
+    if not has_norm_pairs(program):
+        return lines
+    norms = program.norms
+    assert norms is not None
+    assert norms.aligned is not None
+    numbers = {"SHIFT": norms.shift, "STRETCH": norms.stretch, "OFFSET": norms.offset, "GRADE": norms.grade}
+    lines += [f"#define NORM_{name} {value!r}" for name, value in numbers.items()]
+    return [*lines, f"#define ALIGNED {len(norms.aligned)}"]
 
 
 def _networks(program: KernelProgram) -> dict[str, DualProgram]:
@@ -123,6 +147,8 @@ def _table(literals: Literals) -> Table:
     match literals:
         case PowerLiteral():
             return PowerTable(literals.coefficients, literals.parity)
+        case ShortLiteral():
+            return ShortTable(literals.head, literals.rest, literals.squared)
         case ThetaLiteral():
             return ThetaTable(literals.edges, literals.rows, literals.basis, literals.rooted)
         case _:
@@ -131,13 +157,21 @@ def _table(literals: Literals) -> Table:
 
 def _function(function: _Function, dtype: np.dtype[np.floating]) -> str:
     """One function; the certified series keep all their coefficients."""
-    table = trimmed(function.table, dtype) if function.angle else function.table
+    table = _cut(function.table, dtype) if function.angle else function.table
     arguments = "REAL rho, REAL theta" if function.angle else "REAL rho"
     meaning = function.meaning
-    if isinstance(table, PowerTable) and function.name == "drop_at":
+    if not isinstance(table, ThetaTable) and function.name == "drop_at":
         meaning += ", divided by 1 - rho"
     lines = [f"/* {meaning}. */", f"INLINE REAL {function.name}({arguments}) {{"]
-    lines += _power(table, dtype) if isinstance(table, PowerTable) else _theta(table, dtype)
+    match table:
+        case PowerTable():
+            lines += _power(table, dtype)
+        case ShortTable():
+            lines += _short(table, dtype)
+        case ThetaTable():
+            lines += _theta(table, dtype)
+        case _:
+            assert_never(table)
     return "\n".join([*lines, "}", ""])
 
 
@@ -145,6 +179,31 @@ def _power(table: PowerTable, dtype: np.dtype[np.floating]) -> list[str]:
     variable = "rho" if table.parity == "none" else "rho * rho"
     lines = [f"{_INDENT}const REAL z = {variable};", *_horner(table.coefficients, dtype, _INDENT)]
     return [*lines, f"{_INDENT}return {'value * rho' if table.parity == 'odd' else 'value'};"]
+
+
+def _cut(table: Table, dtype: np.dtype[np.floating]) -> Table:
+    """With as few terms as the dtype needs on [-1, 1]: what is left out is at most eps / 128 of the terms' sizes."""
+    slack = float(np.finfo(dtype).eps) / 128
+    if isinstance(table, PowerTable):
+        step = 1 if table.parity == "none" else 2
+        full = [0.0] * (step * len(table.coefficients))
+        full[int(table.parity == "odd") :: step] = table.coefficients
+        found = shortened(PowerSeries(tuple(full), table.parity), slack)
+        if found is not None and found[0].cost < len(table.coefficients):
+            short = found[0]
+            return ShortTable(short.head, short.rest, short.squared)
+    if isinstance(table, ShortTable):
+        short = cut(ShortSeries(table.head, table.rest, table.squared), slack)
+        return ShortTable(short.head, short.rest, short.squared)
+    return trimmed(table, dtype)
+
+
+def _short(series: ShortTable, dtype: np.dtype[np.floating]) -> list[str]:
+    variable = "rho * rho * 2 - 1" if series.squared else "rho"
+    lines = [f"{_INDENT}const REAL z = {variable};", *_horner(series.rest, dtype, _INDENT)]
+    for value in reversed(series.head):
+        lines.append(f"{_INDENT}value = value * rho{f' + {literal(value, dtype)}' if value else ''};")
+    return [*lines, f"{_INDENT}return value;"]
 
 
 def _theta(table: ThetaTable, dtype: np.dtype[np.floating]) -> list[str]:

@@ -1,36 +1,30 @@
 /* The pairs of a kernel matrix: from the correlations of unit rows through every layer, each entry read once and
    written once. -DTANGENT=1: the NTK, else the NNGP; -DDEEP=1: more than one hidden layer; -DCLOSED=1: rows
-   of any norms by the closed form, else by the tables.
+   of any norms by the closed form; -DNORMS=1: by the tables for a range of norms; else by those for one.
 
    Every covariance is s_i s_j rho_ij; with (alpha_i, b) = s'_i (cos phi_i, sin phi_i) one layer is
        rho' = cos phi_i cos phi_j kappa(rho) / kappa(1) + sin phi_i sin phi_j
        1 - rho' = cos phi_i cos phi_j (kappa(1) - kappa(rho)) / kappa(1) + 2 sin((phi_i - phi_j) / 2)^2,
    and ratio = Theta / (s_i s_j). Where the tables are read at theta = arccos(rho), theta and 1 - |rho| are carried. */
 
-#ifndef CLOSED
-#define CLOSED 0
-#endif
 #if CLOSED
 /* NUM is what a pair is computed in: a closed form is one of doubles */
 typedef double NUM;
-#define NUM_ACOS acos
-#define NUM_ASIN asin
 #define NUM_FABS fabs
 #define NUM_SIN sin
-#define NUM_SQRT sqrt
+#else
+typedef REAL NUM;
+#define NUM_FABS FABS
+#define NUM_SIN SIN
+#endif
+#if CLOSED || NORMS
 #define UNIT 1.0
 #define FACTOR 1.0
 #else
-typedef REAL NUM;
-#define NUM_ACOS ACOS
-#define NUM_ASIN ASIN
-#define NUM_FABS FABS
-#define NUM_SIN SIN
-#define NUM_SQRT SQRT
 #define UNIT AT_ONE
 #define FACTOR GAIN
 #endif
-#define ANGULAR (CLOSED || KAPPA_THETA || (TANGENT && SLOPE_THETA))
+#define ANGULAR (CLOSED || NORMS || KAPPA_THETA || (TANGENT && SLOPE_THETA))
 /* theta is folded into [0, pi/2] by kappa's parity where 1 - |rho| is carried on */
 #define FOLDED (ANGULAR && DEEP && PARITY != 0)
 #define SIGNED (FOLDED && PARITY == 1)
@@ -38,17 +32,13 @@ typedef REAL NUM;
 /* Blocks that the registers are to leave room for on a multiprocessor: enough reads in flight to fill the memory's time. */
 #if CLOSED
 #define BLOCKS_IN_FLIGHT 2
-#elif ANGULAR || DEEP
+#elif NORMS || (DEEP && !SINGLE)
+#define BLOCKS_IN_FLIGHT 3
+#elif ANGULAR || DEEP || !SINGLE
 #define BLOCKS_IN_FLIGHT 4
 #else
 #define BLOCKS_IN_FLIGHT 5
 #endif
-
-#define TILE 64
-#define TILE_THREADS 256
-#define BATCH 4
-/* rows of a tile that its threads work on at once */
-#define TILE_ROWS (TILE_THREADS / TILE)
 
 /* The inputs (n, d) of one side as they came: row i stands for 2^-e_i (x_i, bias), scale = 2^-e_i. */
 typedef struct {
@@ -75,6 +65,39 @@ typedef struct {
 } Pair;
 
 #if ANGULAR
+#if SINGLE && !CLOSED
+/* arccos(1 - gap), gap in [0, 2], within two spacings: sqrt(gap) P(gap) up to 1, P economised from 40 Chebyshev
+   coefficients of arccos(1 - gap) / sqrt(gap) computed to 40 digits (2.5e-8 left out). */
+INLINE float angle_of(float gap) {
+    const float rest = 2.0f - gap;
+    const float g = gap < rest ? gap : rest;
+    float value = 0.0012370049f;
+    value = value * g - 0.0020781488f;
+    value = value * g + 0.0034572624f;
+    value = value * g + 0.0013990023f;
+    value = value * g + 0.008244196f;
+    value = value * g + 0.026470002f;
+    value = value * g + 0.11785344f;
+    value = value * g + 1.4142135f;
+    value = value * sqrtf(g);
+    return gap < rest ? value : (float)PI - value;
+}
+
+INLINE float angle_at(float rho, float gap) {
+    return angle_of(gap);
+}
+#else
+/* arccos(1 - gap), gap in [0, 2]. */
+INLINE double angle_of(double gap) {
+    return 2.0 * asin(sqrt(0.5 * gap));
+}
+
+/* The same where rho = 1 - gap is not near 1: arccos(rho). */
+INLINE double angle_at(double rho, double gap) {
+    return acos(rho);
+}
+#endif
+
 /* The angle between x and sign * y, both of length near 1, with a small relative error; 0 for zero rows.
    With d = x - y and s = x + y the parallelogram's area is |x| |y| sin(theta) = |s| |d - s <d, s> / <s, s>| / 2,
    where d of nearly equal rows is exact. */
@@ -143,7 +166,7 @@ INLINE NUM read_slope(Pair pair, Rows rows) {
     return slope_of(rows.one, rows.other, pair.theta, rows.scale);
 }
 #endif
-#else
+#elif !NORMS
 typedef int Rows;
 
 INLINE NUM read_value(Pair pair, Rows rows) {
@@ -194,7 +217,7 @@ INLINE Pair start(NUM rho, NUM theta, NUM gap) {
 INLINE Pair far_pair(NUM rho) {
 #if ANGULAR
     const NUM read = FOLDED ? NUM_FABS(rho) : rho;
-    return start(rho, NUM_ACOS(read), (NUM)1 - read);
+    return start(rho, angle_at(read, (NUM)1 - read), (NUM)1 - read);
 #else
     return start(rho, rho, rho);
 #endif
@@ -227,10 +250,9 @@ INLINE NUM twice_squared_sine(NUM angle) {
 }
 
 /* One hidden layer where theta matters: 1 - |rho'| from kappa(1) - kappa(rho), theta' from it. */
-INLINE Pair layer_step(Pair pair, Rows rows, NUM cosines, NUM turn_i, NUM turn_j) {
-    const NUM drop = read_drop(pair, rows);
+INLINE Pair layer_step(Pair pair, NUM drop, NUM slope, NUM cosines, NUM turn_i, NUM turn_j) {
 #if TANGENT
-    pair.ratio = pair.ratio * (read_slope(pair, rows) * cosines * (NUM)(FACTOR / UNIT));
+    pair.ratio = pair.ratio * (slope * cosines * (NUM)(FACTOR / UNIT));
 #endif
     NUM gap = drop * (cosines / (NUM)UNIT) + twice_squared_sine(turn_i - turn_j);
 #if SIGNED
@@ -244,8 +266,7 @@ INLINE Pair layer_step(Pair pair, Rows rows, NUM cosines, NUM turn_i, NUM turn_j
 #endif
     pair.gap = gap;
     pair.rho = ((NUM)1 - gap) * pair.sign;
-    gap = gap * (NUM)0.5;
-    pair.theta = (NUM)2 * NUM_ASIN(NUM_SQRT(gap > (NUM)0 ? gap : (NUM)0));
+    pair.theta = angle_of(gap > (NUM)0 ? gap : (NUM)0);
 #if TANGENT
     pair.ratio = pair.ratio + pair.rho;
 #endif
@@ -253,10 +274,9 @@ INLINE Pair layer_step(Pair pair, Rows rows, NUM cosines, NUM turn_i, NUM turn_j
 }
 #elif DEEP
 /* One hidden layer where kappa and kappa_dot are analytic in rho on [-1, 1]. */
-INLINE Pair layer_step(Pair pair, Rows rows, NUM cosines, NUM turn_i, NUM turn_j) {
-    const NUM value = read_value(pair, rows);
+INLINE Pair layer_step(Pair pair, NUM value, NUM slope, NUM cosines, NUM turn_i, NUM turn_j) {
 #if TANGENT
-    pair.ratio = pair.ratio * (read_slope(pair, rows) * cosines * (NUM)(FACTOR / UNIT));
+    pair.ratio = pair.ratio * (slope * cosines * (NUM)(FACTOR / UNIT));
 #endif
     pair.rho = value * (cosines / (NUM)UNIT) + turn_i * turn_j;
 #if TANGENT
@@ -266,6 +286,18 @@ INLINE Pair layer_step(Pair pair, Rows rows, NUM cosines, NUM turn_i, NUM turn_j
 }
 #endif
 
+/* K_L or Theta_L over the last weights of row and column, without what the bias adds. */
+INLINE NUM last_step(Pair pair, NUM value, NUM slope) {
+#if SIGNED && (CLOSED || NORMS || KAPPA_THETA)
+    value = value * pair.sign;
+#endif
+#if TANGENT
+    value = value + slope * pair.ratio * (NUM)FACTOR;
+#endif
+    return value;
+}
+
+#if !NORMS
 INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer) {
 #if CLOSED
     const size_type row = (size_type)(1 + 2 * (layers + layer)) * (size_type)left.n + (size_type)i;
@@ -281,30 +313,170 @@ INLINE Rows rows_at(Side left, Side right, int i, int j, int layers, int layer) 
 #endif
 }
 
-/* K_L or Theta_L of rows i and j, from the pair that they are at the inputs. */
-INLINE NUM entry(Pair pair, Side left, Side right, int i, int j, int layers, NUM offset) {
+#if TANGENT
+#define SLOPE_READ read_slope(pair, rows)
+#else
+#define SLOPE_READ (NUM)0
+#endif
+
+/* K_L or Theta_L of rows i and j, from the pair that they are at the inputs; `last`: the column's of the last layer. */
+INLINE NUM entry(Pair pair, Side left, Side right, int i, int j, int layers, NUM last, NUM offset) {
     Rows rows = rows_at(left, right, i, j, layers, 0);
 #if CLOSED
     rows.apart = pair.apart;
 #endif
 #if DEEP
+    const NUM* down = left.paths + left.n + i;
+    const NUM* across = right.paths + right.n + j;
     for (int l = 0; l < layers; ++l) {
-        const size_type row = (size_type)(2 * l + 1) * (size_type)left.n + (size_type)i;
-        const size_type column = (size_type)(2 * l + 1) * (size_type)right.n + (size_type)j;
-        pair = layer_step(pair, rows, left.paths[row] * right.paths[column], left.paths[row + (size_type)left.n],
-                          right.paths[column + (size_type)right.n]);
+        const NUM read = ANGULAR ? read_drop(pair, rows) : read_value(pair, rows);
+        const NUM slope = SLOPE_READ;
+        const NUM cosines = *down * *across;
+        down += left.n;
+        across += right.n;
+        pair = layer_step(pair, read, slope, cosines, *down, *across);
+        down += left.n;
+        across += right.n;
         rows = rows_at(left, right, i, j, layers, l + 1);
     }
 #endif
-    NUM value = read_value(pair, rows);
-#if SIGNED && (CLOSED || KAPPA_THETA)
-    value = value * pair.sign;
-#endif
-#if TANGENT
-    value = value + read_slope(pair, rows) * pair.ratio * (NUM)FACTOR;
-#endif
-    return value * left.paths[i] * right.paths[j] + offset;
+    return last_step(pair, read_value(pair, rows), SLOPE_READ) * left.paths[i] * last + offset;
 }
+#endif
+
+/* One thread's part of a tile: column j from row `top` on, every TILE_ROWS-th. */
+typedef struct {
+    REAL* matrix;
+    const double* moments;
+    Side left, right;
+    int symmetric, layers, top, j;
+    NUM offset;
+#if NORMS
+    Norms norms;
+#endif
+} Column;
+
+#if NORMS
+/* The entries of BATCH pairs of the column, rows i, i + spacing, ..., from what they are at the inputs. */
+INLINE void entries(Column column, Pair* pairs, int i, int spacing, NUM last, NUM* out) {
+    NUM z[BATCH], value[BATCH], slope[BATCH];
+    int row[BATCH];
+    for (int k = 0; k < BATCH; ++k) {
+        /* beyond the last row the entry is of no use */
+        row[k] = i + k * spacing < column.left.n ? i + k * spacing : column.left.n - 1;
+        slope[k] = (NUM)0;
+    }
+    for (int l = 0;; ++l) {
+        for (int k = 0; k < BATCH; ++k) {
+            z[k] = norm_angle(column.norms, pairs[k].theta);
+        }
+        norm_sum(column.norms, column.norms.value, l, i, spacing, column.j, z, value);
+#if TANGENT
+        norm_sum(column.norms, column.norms.slope, l, i, spacing, column.j, z, slope);
+#endif
+        if (l == column.layers) {
+            break;
+        }
+#if DEEP
+        const NUM* down = column.left.paths + (size_type)(2 * l + 1) * (size_type)column.left.n;
+        const NUM* across = column.right.paths + (size_type)(2 * l + 1) * (size_type)column.right.n + column.j;
+        for (int k = 0; k < BATCH; ++k) {
+            NUM drop = (NUM)1 - value[k];
+#if !SMOOTH && HAS_SLOPE
+            if (drop < SMALL_GAP) {
+                drop = norm_gap(column.norms, l, row[k], column.j, pairs[k].theta);
+            }
+#endif
+            pairs[k] = layer_step(pairs[k], drop, slope[k], down[row[k]] * across[0], down[column.left.n + row[k]],
+                                  across[column.right.n]);
+        }
+#endif
+    }
+    for (int k = 0; k < BATCH; ++k) {
+        out[k] = last_step(pairs[k], value[k], slope[k]) * column.left.paths[row[k]] * last + column.offset;
+    }
+}
+#endif
+
+/* Its pairs but the close ones, whose bits are returned; `mirror`: where the transpose of the tile keeps them. `inside`,
+   a constant where it is called: the tile lies whole within the matrix and off its diagonal. */
+INLINE unsigned far_pairs(Column column, REAL* mirror, int inside) {
+    const int rows = column.left.n, j = column.j;
+    const size_type stride = (size_type)TILE_ROWS * (size_type)column.right.n;
+    const NUM last = column.right.paths[j];
+    REAL* place = column.matrix + ((size_type)column.top * (size_type)column.right.n + (size_type)j);
+    unsigned close = 0u;
+#pragma unroll 1
+    for (int first = 0; first < STEPS; first += BATCH) {
+        /* all reads of a batch before its writes, which a compiler could not exchange */
+        REAL products[BATCH];
+        unsigned found = 0u;
+        const REAL* from = place;
+#pragma unroll
+        for (int k = 0; k < BATCH; ++k) {
+            products[k] = inside || column.top + (first + k) * TILE_ROWS < rows ? *from : (REAL)0;
+            from += stride;
+        }
+#if NORMS
+        Pair pairs[BATCH];
+        NUM values[BATCH];
+        for (int k = 0; k < BATCH; ++k) {
+            pairs[k] = far_pair(products[k]);
+        }
+        entries(column, pairs, column.top + first * TILE_ROWS, TILE_ROWS, last, values);
+#endif
+#pragma unroll
+        for (int k = 0; k < BATCH; ++k) {
+            const int i = column.top + (first + k) * TILE_ROWS;
+            const int diagonal = !inside && column.symmetric && i == j;
+            if (inside || (i < rows && !(column.symmetric && i > j))) {
+                if (is_close(products[k]) && !diagonal) {
+                    found |= 1u << k;
+                } else {
+#if NORMS
+                    const REAL value = diagonal ? (REAL)column.moments[i] : values[k];
+#else
+                    const REAL value = diagonal ? (REAL)column.moments[i]
+                                                : (REAL)entry(far_pair((NUM)products[k]), column.left, column.right, i, j,
+                                                              column.layers, last, column.offset);
+#endif
+                    *place = value;
+                    mirror[(first + k) * TILE_ROWS] = value;
+                }
+            }
+            place += stride;
+        }
+        close |= found << first;
+    }
+    return close;
+}
+
+#if ANGULAR
+/* What it left; apart, so that the registers of the rare pairs are not those of all. */
+INLINE void close_pairs(Column column, REAL* mirror, unsigned close, Source x, Source y) {
+    const int j = column.j;
+    for (int step = 0; close != 0u; ++step, close >>= 1) {
+        if (close & 1u) {
+            const int i = column.top + step * TILE_ROWS;
+            REAL* place = column.matrix + ((size_type)i * (size_type)column.right.n + (size_type)j);
+            const Pair pair = close_pair((NUM)*place, x, y, i, j);
+#if NORMS
+            Pair pairs[BATCH];
+            NUM values[BATCH];
+            for (int k = 0; k < BATCH; ++k) {
+                pairs[k] = pair;
+            }
+            entries(column, pairs, i, 0, column.right.paths[j], values);
+            *place = values[0];
+#else
+            *place = (REAL)entry(pair, column.left, column.right, i, j, column.layers, column.right.paths[j],
+                                 column.offset);
+#endif
+            mirror[step * TILE_ROWS] = *place;
+        }
+    }
+}
+#endif
 
 /* In place, tile by tile: matrix (rows, columns) holds the products of unit rows and is left with the kernel.
    `symmetric`: the blocks are the tiles on and above the diagonal, numbered row by row from the end; what they write
@@ -313,74 +485,64 @@ KERNEL __launch_bounds__(TILE_THREADS, BLOCKS_IN_FLIGHT)
 pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ moments, const REAL* __restrict__ x_rows,
       const REAL* __restrict__ y_rows, const double* __restrict__ x_scale, const double* __restrict__ y_scale, int d,
       double bias, const NUM* __restrict__ left_paths, const NUM* __restrict__ right_paths, int rows, int columns,
-      int layers, double offset) {
+      int layers, NUM offset
+#if NORMS
+      ,
+      const REAL* __restrict__ left_factors, const REAL* __restrict__ right_factors, const double* __restrict__ left_norms,
+      const double* __restrict__ right_norms, const double* __restrict__ aligned, const int* __restrict__ ends, int terms,
+      int parity, int terms_dot, int parity_dot, int left_padded, int right_padded,
+      double width
+#endif
+) {
     __shared__ REAL mirror[TILE][TILE + 1];
     const Source x = {x_rows, x_scale, d, bias};
     const Source y = {y_rows, y_scale, d, bias};
     const Side left = {left_paths, rows};
     const Side right = {right_paths, columns};
-    const int across = (columns + TILE - 1) / TILE;
-    int tile_row, tile_column;
+#if NORMS
+    const int ranks = ends[terms + terms_dot - 1];
+    const NormTerms value = {ends, 0, terms, parity};
+    const NormTerms slope = {ends + terms, ends[terms - 1], terms_dot, parity_dot};
+    const Norms norms = {left_factors, right_factors, left_norms, right_norms, aligned, value, slope, left_padded,
+                         right_padded, ranks, rows, columns, (REAL)width};
+#endif
+    const unsigned across = (unsigned)(columns + TILE - 1) / TILE;
+    unsigned tile_row = blockIdx.x / across, tile_column = blockIdx.x % across;
     if (symmetric) {
         /* of a triangle with its short side first, row r starts at r (r + 1) / 2 */
-        const long long block = (long long)blockIdx.x;
-        long long r = (long long)((sqrt(8.0 * (double)block + 1.0) - 1.0) * 0.5);
-        while (r * (r + 1) / 2 > block) {
+        unsigned r = (unsigned)((sqrtf(8.0f * (float)blockIdx.x + 1.0f) - 1.0f) * 0.5f);
+        while (r * (r + 1) / 2 > blockIdx.x) {
             --r;
         }
-        while ((r + 1) * (r + 2) / 2 <= block) {
+        while ((r + 1) * (r + 2) / 2 <= blockIdx.x) {
             ++r;
         }
-        tile_row = across - 1 - (int)r;
-        tile_column = tile_row + (int)(block - r * (r + 1) / 2);
-    } else {
-        tile_row = (int)((long long)blockIdx.x / across);
-        tile_column = (int)((long long)blockIdx.x % across);
+        tile_row = across - 1 - r;
+        tile_column = tile_row + (blockIdx.x - r * (r + 1) / 2);
     }
+    const int top = (int)tile_row * TILE, first = (int)tile_column * TILE;
+    const int inside = top + TILE <= rows && first + TILE <= columns && !(symmetric && top == first);
     EACH_THREAD {
         const int lane = (int)threadIdx.x % TILE;
-        const int j = tile_column * TILE + lane;
         const int base = (int)threadIdx.x / TILE;
+        const Column column = {matrix, moments, left, right, symmetric, layers, top + base, first + lane, offset
+#if NORMS
+                               ,
+                               norms
+#endif
+        };
         unsigned close = 0u;
-        for (int first = 0; j < columns && first < TILE / TILE_ROWS; first += BATCH) {
-            /* all reads of a batch before its writes, which a compiler could not exchange */
-            REAL products[BATCH];
-#pragma unroll
-            for (int k = 0; k < BATCH; ++k) {
-                const int i = tile_row * TILE + base + (first + k) * TILE_ROWS;
-                products[k] = i < rows ? matrix[(size_type)i * (size_type)columns + (size_type)j] : (REAL)0;
-            }
-#pragma unroll
-            for (int k = 0; k < BATCH; ++k) {
-                const int within = base + (first + k) * TILE_ROWS;
-                const int i = tile_row * TILE + within;
-                const int diagonal = symmetric && i == j;
-                if (i >= rows || (symmetric && i > j)) {
-                    continue;
-                }
-                if (is_close(products[k]) && !diagonal) {
-                    close |= 1u << (first + k);
-                    continue;
-                }
-                const REAL value =
-                    diagonal ? (REAL)moments[i]
-                             : (REAL)entry(far_pair((NUM)products[k]), left, right, i, j, layers, (NUM)offset);
-                matrix[(size_type)i * (size_type)columns + (size_type)j] = value;
-                mirror[lane][within] = value;
-            }
+#if !CLOSED && !NORMS
+        /* others cost so much more than these questions that they are written out once */
+        if (inside) {
+            close = far_pairs(column, &mirror[lane][base], 1);
+        } else
+#endif
+        if (column.j < columns) {
+            close = far_pairs(column, &mirror[lane][base], 0);
         }
 #if ANGULAR
-        /* apart, so that the registers of the rare pairs are not those of all */
-        for (int step = 0; close != 0u; ++step, close >>= 1) {
-            if (close & 1u) {
-                const int within = base + step * TILE_ROWS;
-                const int i = tile_row * TILE + within;
-                REAL* place = matrix + ((size_type)i * (size_type)columns + (size_type)j);
-                const Pair pair = close_pair((NUM)*place, x, y, i, j);
-                *place = (REAL)entry(pair, left, right, i, j, layers, (NUM)offset);
-                mirror[lane][within] = *place;
-            }
-        }
+        close_pairs(column, &mirror[lane][base], close, x, y);
 #endif
     }
     if (!symmetric) {
@@ -389,11 +551,23 @@ pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ momen
     __syncthreads();
     EACH_THREAD {
         const int lane = (int)threadIdx.x % TILE;
-        const int j = tile_row * TILE + lane;
-        for (int within = (int)threadIdx.x / TILE; within < TILE; within += TILE_ROWS) {
-            const int i = tile_column * TILE + within;
-            if (j < rows && i < columns && i > j) {
-                matrix[(size_type)i * (size_type)columns + (size_type)j] = mirror[within][lane];
+        const int base = (int)threadIdx.x / TILE;
+        const int j = top + lane;
+        const size_type stride = (size_type)TILE_ROWS * (size_type)columns;
+        REAL* place = matrix + ((size_type)(first + base) * (size_type)columns + (size_type)j);
+        if (inside) {
+#pragma unroll
+            for (int step = 0; step < STEPS; ++step) {
+                *place = mirror[base + step * TILE_ROWS][lane];
+                place += stride;
+            }
+        } else {
+            for (int step = 0; step < STEPS; ++step) {
+                const int i = first + base + step * TILE_ROWS;
+                if (j < rows && i < columns && i > j) {
+                    *place = mirror[base + step * TILE_ROWS][lane];
+                }
+                place += stride;
             }
         }
     }
