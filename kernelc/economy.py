@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
-from kernelc.polynomials import chebyshev_to_monomial, monomial_to_chebyshev
+from kernelc.polynomials import chebyshev_to_monomial, monomial_to_chebyshev, tail_sums
 from kernelc.program import PowerSeries, ShortSeries
 
 #: Coefficients of low degree may stand before a series in rho^2 as long as they are no more than this.
 _LONGEST_HEAD = 4
-#: The coefficients' sizes may add up to this many times those of the power series: rounding grows with them.
+#: The coefficients' sizes, and those of the divided drop, may add up to this many times what they do for the power
+#: series: rounding grows with them.
 _MOST_GROWTH = 8
 
 
@@ -30,31 +32,37 @@ def shortened(series: PowerSeries, slack: float) -> tuple[ShortSeries, Fraction]
     size = math.fsum(map(abs, full))
     terms = monomial_to_chebyshev([Fraction(value) for value in rest], squared)
     found, wrong = _rounded(tuple(head), terms, squared, Fraction(slack * size))
-    growth = math.fsum(map(abs, found.rest))
     plain = len(full) if series.parity == "none" else len(full) // 2 + 2
-    return (found, wrong) if found.cost < plain and growth <= _MOST_GROWTH * size else None
+    if found.cost >= plain or math.fsum(map(abs, found.rest)) > _MOST_GROWTH * size:
+        return None
+    divided, steepest = divided_drop(found), math.fsum(k * abs(value) for k, value in enumerate(full))
+    growth = math.fsum([*map(abs, divided.head), *((1 + divided.rising) * abs(value) for value in divided.rest)])
+    return (found, wrong) if growth <= _MOST_GROWTH * steepest else None
+
+
+def divided_drop(series: ShortSeries) -> ShortSeries:
+    """(f(1) - f(rho)) / (1 - rho), exact until its coefficients are rounded.
+
+    With P the sum over `rest`, f(1) - f(rho) = sum_k head[k] (1 - rho^k) + P(1) (1 - rho^h) + rho^h (P(1) - P(y)), and
+    P(1) - P(y) is 1 - y = 2 (1 - rho) (1 + rho) times a polynomial in y. Powers of rho have no place here: what was
+    left out is small in y, and in them can be larger than the kernel.
+    """
+    rest = [Fraction(value) for value in series.rest]
+    head = tail_sums([*map(Fraction, series.head), sum(rest, Fraction(0))])[: len(series.head)]
+    factor = 2 if series.squared else 1
+    return ShortSeries(
+        tuple(map(float, head)),
+        tuple(float(factor * value) for value in tail_sums(rest)),
+        series.squared,
+        rising=series.squared,
+    )
 
 
 def cut(series: ShortSeries, slack: float) -> ShortSeries:
     """The same with fewer terms, for a dtype of larger roundings: at most `slack` of its size is left out."""
     terms = monomial_to_chebyshev([Fraction(value) for value in series.rest])
     size = math.fsum([*map(abs, series.head), *(abs(float(value)) for value in terms)])
-    return _rounded(series.head, terms, series.squared, Fraction(slack * size))[0]
-
-
-def power_series(series: ShortSeries) -> tuple[Fraction, ...]:
-    """The coefficients of rho^k, exactly."""
-    result = [Fraction(0)]
-    for value in reversed(series.rest):
-        product = [Fraction(0)] * (len(result) + (2 if series.squared else 1))
-        for k, coefficient in enumerate(result):
-            # y = 2 rho^2 - 1, or rho
-            product[k + (2 if series.squared else 1)] += coefficient * (2 if series.squared else 1)
-            if series.squared:
-                product[k] -= coefficient
-        product[0] += Fraction(value)
-        result = product
-    return (*map(Fraction, series.head), *result)
+    return replace(_rounded(series.head, terms, series.squared, Fraction(slack * size))[0], rising=series.rising)
 
 
 def _head(full: Sequence[float]) -> tuple[int, bool]:

@@ -48,12 +48,14 @@ class ThetaChebyshev:
 class ShortSeries:
     """sum_{k < h} head[k] rho^k + rho^h sum_j rest[j] y^j, y = 2 rho^2 - 1 where `squared`, else rho.
 
-    A power series with its terms beyond need taken out, see `kernelc.economy`.
+    A power series with its terms beyond need taken out, see `kernelc.economy`. `rising`: 1 + rho times the sum over
+    `rest` in its place.
     """
 
     head: tuple[float, ...]
     rest: tuple[float, ...]
     squared: bool
+    rising: bool = False
 
     @property
     def cost(self) -> int:

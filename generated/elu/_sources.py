@@ -343,11 +343,11 @@ class NormSource:
 
 
 def wants_central(tables: KernelTables, tangent: bool, entries: int) -> bool:
-    """Whether the compiled tables are long, of one kind, and the matrix large."""
+    """Whether the compiled tables are long, all of theta or all of rho, and the matrix large."""
     used = [tables.kappa.direct]
     if tangent and tables.kappa_dot is not None:
         used.append(tables.kappa_dot.direct)
-    kinds = {type(table) for table in used}
+    kinds = {isinstance(table, ThetaTable) for table in used}
     return entries >= _MANY_ENTRIES and len(kinds) == 1 and max(map(_length, used)) > _LONG
 
 

@@ -112,9 +112,11 @@ KAPPA = DualTables(
     at_minus_one=1.0,
 )
 
-DROP = PowerTable(
-    coefficients=(
+DROP = ShortTable(
+    head=(
         4.670774270471597,
+    ),
+    rest=(
         1.9524924420125516,
         0.5933515277830289,
         0.14030455637318803,
@@ -130,7 +132,7 @@ DROP = PowerTable(
         3.3746632677662005e-11,
         2.0787146211456865e-12,
     ),
-    parity="none",
+    squared=False,
 )
 
 KAPPA_DOT_SERIES = PowerTable(

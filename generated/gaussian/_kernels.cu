@@ -91,28 +91,19 @@ INLINE REAL kappa_at(REAL rho, REAL theta) {
 
 /* kappa(1) - kappa(rho), divided by 1 - rho. */
 INLINE REAL drop_at(REAL rho, REAL theta) {
-    const REAL z = rho;
-    REAL value = 0.00023465845f;
-    value = value * z + 0.00020585611f;
-    value = value * z + -0.00075259013f;
-    value = value * z + -0.0006085784f;
-    value = value * z + 0.0013577515f;
-    value = value * z + 0.0010517266f;
-    value = value * z + -0.001042127f;
-    value = value * z + -0.0006820976f;
-    value = value * z + 0.0011207836f;
-    value = value * z + 0.0008648252f;
-    value = value * z + 0.0007307992f;
-    value = value * z + 0.0008434209f;
-    value = value * z + 0.002472135f;
-    value = value * z + 0.0024419685f;
-    value = value * z + 0.0059622545f;
-    value = value * z + 0.0059668957f;
-    value = value * z + 0.015115336f;
-    value = value * z + 0.015114973f;
-    value = value * z + 0.039806176f;
-    value = value * z + 0.039806187f;
-    value = value * z + 0.11388026f;
+    const REAL z = rho * rho * 2 - 1;
+    REAL value = 3.5273044e-07f;
+    value = value * z + 1.2659713e-06f;
+    value = value * z + 3.7714622e-06f;
+    value = value * z + 1.4025367e-05f;
+    value = value * z + 5.3096668e-05f;
+    value = value * z + 0.00019983249f;
+    value = value * z + 0.0007614473f;
+    value = value * z + 0.0029545922f;
+    value = value * z + 0.011780825f;
+    value = value * z + 0.049235966f;
+    value = value * (rho + 1);
+    value = value * rho + 0.11388026f;
     value = value * rho + 0.11388026f;
     return value;
 }
@@ -245,49 +236,30 @@ INLINE REAL kappa_at(REAL rho, REAL theta) {
 
 /* kappa(1) - kappa(rho), divided by 1 - rho. */
 INLINE REAL drop_at(REAL rho, REAL theta) {
-    const REAL z = rho;
-    REAL value = 4.420980676947401e-07;
-    value = value * z + 4.420980676947401e-07;
-    value = value * z + -3.201218550798193e-06;
-    value = value * z + -3.201218550798193e-06;
-    value = value * z + 1.1226189701498073e-05;
-    value = value * z + 1.1226189701498073e-05;
-    value = value * z + -2.4381848556260477e-05;
-    value = value * z + -2.4381848556260477e-05;
-    value = value * z + 3.686477279380572e-05;
-    value = value * z + 3.686477279380572e-05;
-    value = value * z + -4.022808872686642e-05;
-    value = value * z + -4.022808872686642e-05;
-    value = value * z + 3.382120349892051e-05;
-    value = value * z + 3.382120349892051e-05;
-    value = value * z + -2.004025581397168e-05;
-    value = value * z + -2.004025581397168e-05;
-    value = value * z + 1.2630320529577946e-05;
-    value = value * z + 1.2630320529577946e-05;
-    value = value * z + 1.7427129887198263e-06;
-    value = value * z + 1.7427129887198263e-06;
-    value = value * z + 1.417904505459217e-05;
-    value = value * z + 1.417904505459217e-05;
-    value = value * z + 3.049583087799767e-05;
-    value = value * z + 3.049583087799767e-05;
-    value = value * z + 7.260869600492366e-05;
-    value = value * z + 7.260869600492366e-05;
-    value = value * z + 0.0001722238527125838;
-    value = value * z + 0.0001722238527125838;
-    value = value * z + 0.0004114108844727496;
-    value = value * z + 0.0004114108844727496;
-    value = value * z + 0.000990966814335346;
-    value = value * z + 0.000990966814335346;
-    value = value * z + 0.0024135142122479534;
-    value = value * z + 0.0024135142122479534;
-    value = value * z + 0.005969882651293859;
-    value = value * z + 0.005969882651293859;
-    value = value * z + 0.015114830067858829;
-    value = value * z + 0.015114830067858829;
-    value = value * z + 0.0398061880925501;
-    value = value * z + 0.0398061880925501;
-    value = value * z + 0.11388026216662417;
-    value = value * z + 0.11388026216662417;
+    const REAL z = rho * rho * 2 - 1;
+    REAL value = 8.432351449866106e-13;
+    value = value * z + 3.809788102347708e-12;
+    value = value * z + 1.0032006364932802e-11;
+    value = value * z + 3.2703899962885223e-11;
+    value = value * z + 1.243407871182699e-10;
+    value = value * z + 4.5426713101929363e-10;
+    value = value * z + 1.6341394049051898e-09;
+    value = value * z + 5.908904507597179e-09;
+    value = value * z + 2.1443012585438544e-08;
+    value = value * z + 7.802246178366313e-08;
+    value = value * z + 2.8480890910407836e-07;
+    value = value * z + 1.0436928442989367e-06;
+    value = value * z + 3.8425436246535265e-06;
+    value = value * z + 1.4228240563849441e-05;
+    value = value * z + 5.3064854768118243e-05;
+    value = value * z + 0.00019975848999105353;
+    value = value * z + 0.0007614530798928891;
+    value = value * z + 0.002954601587726593;
+    value = value * z + 0.011780825470832793;
+    value = value * z + 0.04923596562967277;
+    value = value * (rho + 1);
+    value = value * rho + 0.11388026216662417;
+    value = value * rho + 0.11388026216662417;
     return value;
 }
 
@@ -938,14 +910,62 @@ INLINE double gap_of(double one, double other, double theta, double tau, double 
 #define TILE_ROWS (TILE_THREADS / TILE)
 #define STEPS (TILE / TILE_ROWS)
 
-/* The pairs of a kernel matrix: from the correlations of unit rows through every layer, each entry read once and
-   written once. -DTANGENT=1: the NTK, else the NNGP; -DDEEP=1: more than one hidden layer; -DCLOSED=1: rows
-   of any norms by the closed form; -DNORMS=1: by the tables for a range of norms; else by those for one.
+/* The first row and column of a block's tile. */
+typedef struct {
+    int top, first;
+} Place;
 
-   Every covariance is s_i s_j rho_ij; with (alpha_i, b) = s'_i (cos phi_i, sin phi_i) one layer is
-       rho' = cos phi_i cos phi_j kappa(rho) / kappa(1) + sin phi_i sin phi_j
-       1 - rho' = cos phi_i cos phi_j (kappa(1) - kappa(rho)) / kappa(1) + 2 sin((phi_i - phi_j) / 2)^2,
-   and ratio = Theta / (s_i s_j). Where the tables are read at theta = arccos(rho), theta and 1 - |rho| are carried. */
+INLINE Place in_rows(unsigned block, unsigned across) {
+    const Place place = {(int)(block / across) * TILE, (int)(block % across) * TILE};
+    return place;
+}
+
+/* On and above the diagonal, row by row from the end: of a triangle with its short side first, row r starts at
+   r (r + 1) / 2. */
+INLINE Place above_diagonal(unsigned block, unsigned across) {
+    unsigned r = (unsigned)((sqrtf(8.0f * (float)block + 1.0f) - 1.0f) * 0.5f);
+    while (r * (r + 1) / 2 > block) {
+        --r;
+    }
+    while ((r + 1) * (r + 2) / 2 <= block) {
+        ++r;
+    }
+    const unsigned row = across - 1 - r;
+    const Place place = {(int)row * TILE, (int)(row + (block - r * (r + 1) / 2)) * TILE};
+    return place;
+}
+
+/* The transpose of a tile above the diagonal, below it. */
+INLINE void write_mirror(REAL* matrix, REAL (*mirror)[TILE + 1], Place tile, int rows, int columns, int inside) {
+    EACH_THREAD {
+        const int lane = (int)threadIdx.x % TILE;
+        const int base = (int)threadIdx.x / TILE;
+        const int j = tile.top + lane;
+        const size_type stride = (size_type)TILE_ROWS * (size_type)columns;
+        REAL* place = matrix + ((size_type)(tile.first + base) * (size_type)columns + (size_type)j);
+        if (inside) {
+#pragma unroll
+            for (int step = 0; step < STEPS; ++step) {
+                *place = mirror[base + step * TILE_ROWS][lane];
+                place += stride;
+            }
+        } else {
+            for (int step = 0; step < STEPS; ++step) {
+                const int i = tile.first + base + step * TILE_ROWS;
+                if (j < rows && i < columns && i > j) {
+                    *place = mirror[base + step * TILE_ROWS][lane];
+                }
+                place += stride;
+            }
+        }
+    }
+}
+
+/* One pair of rows at the inputs: its correlation, and where the tables are read at theta = arccos(rho) also theta and
+   1 - |rho|, which nearly parallel rows have from their difference.
+
+   -DTANGENT=1: the NTK, else the NNGP; -DDEEP=1: more than one hidden layer; -DCLOSED=1: rows of any norms by the
+   closed form; -DNORMS=1: by the tables for a range of norms; else by those for one. */
 
 #if CLOSED
 /* NUM is what a pair is computed in: a closed form is one of doubles */
@@ -969,17 +989,6 @@ typedef REAL NUM;
 #define FOLDED (ANGULAR && DEEP && PARITY != 0)
 #define SIGNED (FOLDED && PARITY == 1)
 
-/* Blocks that the registers are to leave room for on a multiprocessor: enough reads in flight to fill the memory's time. */
-#if CLOSED
-#define BLOCKS_IN_FLIGHT 2
-#elif NORMS || (DEEP && !SINGLE)
-#define BLOCKS_IN_FLIGHT 3
-#elif ANGULAR || DEEP || !SINGLE
-#define BLOCKS_IN_FLIGHT 4
-#else
-#define BLOCKS_IN_FLIGHT 5
-#endif
-
 /* The inputs (n, d) of one side as they came: row i stands for 2^-e_i (x_i, bias), scale = 2^-e_i. */
 typedef struct {
     const REAL* rows;
@@ -987,14 +996,6 @@ typedef struct {
     int d;
     double bias;
 } Source;
-
-/* What the layers need of one side, each of n entries: w R / sqrt(unit) of the last layer, with R^2 = T(x, x), then
-   cos phi and `turn` of each before it: phi / 2 where theta is carried, else sin phi. By the closed form then s and R
-   of every layer. */
-typedef struct {
-    const NUM* paths;
-    int n;
-} Side;
 
 typedef struct {
     NUM rho, theta, gap, sign, ratio;
@@ -1087,46 +1088,6 @@ APART double close_apart(Source left, Source right, int i, int j) {
     const double change = cross / square;
     return fabs(change) < 0.5 ? 0.5 * log1p(change) : APART_UNKNOWN;
 }
-
-/* The two rows of a pair before one layer; `apart`: log(one / other) where it is known better than from both. */
-typedef struct {
-    double one, other, scale, apart;
-} Rows;
-
-INLINE NUM read_value(Pair pair, Rows rows) {
-    return tau_of(rows.one, rows.other, pair.theta, rows.scale);
-}
-
-INLINE NUM read_drop(Pair pair, Rows rows) {
-    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.apart);
-}
-
-#if TANGENT
-INLINE NUM read_slope(Pair pair, Rows rows) {
-    return slope_of(rows.one, rows.other, pair.theta, rows.scale);
-}
-#endif
-#elif !NORMS
-typedef int Rows;
-
-INLINE NUM read_value(Pair pair, Rows rows) {
-    return kappa_at(pair.rho, pair.theta);
-}
-
-/* kappa(1) - kappa(rho), |rho| where theta is folded, with a small relative error as rho -> 1. */
-INLINE NUM read_drop(Pair pair, Rows rows) {
-#if DROP_THETA
-    return drop_at(pair.rho, pair.theta);
-#else
-    return drop_at((NUM)1 - pair.gap, pair.theta) * pair.gap;
-#endif
-}
-
-#if TANGENT
-INLINE NUM read_slope(Pair pair, Rows rows) {
-    return slope_at(pair.rho, pair.theta);
-}
-#endif
 #endif
 
 /* Whether theta of a product of unit rows has lost more digits than the goal allows. */
@@ -1181,6 +1142,61 @@ INLINE Pair close_pair(NUM rho, Source left, Source right, int i, int j) {
 #endif
     return pair;
 }
+#endif
+
+/* The layers of one pair: every covariance is s_i s_j rho_ij; with (alpha_i, b) = s'_i (cos phi_i, sin phi_i) one is
+       rho' = cos phi_i cos phi_j kappa(rho) / kappa(1) + sin phi_i sin phi_j
+       1 - rho' = cos phi_i cos phi_j (kappa(1) - kappa(rho)) / kappa(1) + 2 sin((phi_i - phi_j) / 2)^2,
+   and ratio = Theta / (s_i s_j). */
+
+/* What the layers need of one side, each of n entries: w R / sqrt(unit) of the last layer, with R^2 = T(x, x), then
+   cos phi and `turn` of each before it: phi / 2 where theta is carried, else sin phi. By the closed form then s and R
+   of every layer. */
+typedef struct {
+    const NUM* paths;
+    int n;
+} Side;
+
+#if CLOSED
+/* The two rows of a pair before one layer; `apart`: log(one / other) where it is known better than from both. */
+typedef struct {
+    double one, other, scale, apart;
+} Rows;
+
+INLINE NUM read_value(Pair pair, Rows rows) {
+    return tau_of(rows.one, rows.other, pair.theta, rows.scale);
+}
+
+INLINE NUM read_drop(Pair pair, Rows rows) {
+    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.apart);
+}
+
+#if TANGENT
+INLINE NUM read_slope(Pair pair, Rows rows) {
+    return slope_of(rows.one, rows.other, pair.theta, rows.scale);
+}
+#endif
+#elif !NORMS
+typedef int Rows;
+
+INLINE NUM read_value(Pair pair, Rows rows) {
+    return kappa_at(pair.rho, pair.theta);
+}
+
+/* kappa(1) - kappa(rho), |rho| where theta is folded, with a small relative error as rho -> 1. */
+INLINE NUM read_drop(Pair pair, Rows rows) {
+#if DROP_THETA
+    return drop_at(pair.rho, pair.theta);
+#else
+    return drop_at((NUM)1 - pair.gap, pair.theta) * pair.gap;
+#endif
+}
+
+#if TANGENT
+INLINE NUM read_slope(Pair pair, Rows rows) {
+    return slope_at(pair.rho, pair.theta);
+}
+#endif
 #endif
 
 #if DEEP && ANGULAR
@@ -1282,6 +1298,20 @@ INLINE NUM entry(Pair pair, Side left, Side right, int i, int j, int layers, NUM
 #endif
     return last_step(pair, read_value(pair, rows), SLOPE_READ) * left.paths[i] * last + offset;
 }
+#endif
+
+/* The pairs of a kernel matrix, tile by tile: from the correlations of unit rows through every layer, each entry read
+   once and written once. */
+
+/* Blocks that the registers are to leave room for on a multiprocessor: enough reads in flight to fill the memory's time. */
+#if CLOSED
+#define BLOCKS_IN_FLIGHT 2
+#elif NORMS || (DEEP && !SINGLE)
+#define BLOCKS_IN_FLIGHT 3
+#elif ANGULAR || DEEP || !SINGLE
+#define BLOCKS_IN_FLIGHT 4
+#else
+#define BLOCKS_IN_FLIGHT 5
 #endif
 
 /* One thread's part of a tile: column j from row `top` on, every TILE_ROWS-th. */
@@ -1419,8 +1449,8 @@ INLINE void close_pairs(Column column, REAL* mirror, unsigned close, Source x, S
 #endif
 
 /* In place, tile by tile: matrix (rows, columns) holds the products of unit rows and is left with the kernel.
-   `symmetric`: the blocks are the tiles on and above the diagonal, numbered row by row from the end; what they write
-   below it mirrors what they write above, and the diagonal is `moments`. */
+   `symmetric`: the blocks are the tiles on and above the diagonal; what they write below it mirrors what they write
+   above, and the diagonal is `moments`. */
 KERNEL __launch_bounds__(TILE_THREADS, BLOCKS_IN_FLIGHT)
 pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ moments, const REAL* __restrict__ x_rows,
       const REAL* __restrict__ y_rows, const double* __restrict__ x_scale, const double* __restrict__ y_scale, int d,
@@ -1447,20 +1477,8 @@ pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ momen
                          right_padded, ranks, rows, columns, (REAL)width};
 #endif
     const unsigned across = (unsigned)(columns + TILE - 1) / TILE;
-    unsigned tile_row = blockIdx.x / across, tile_column = blockIdx.x % across;
-    if (symmetric) {
-        /* of a triangle with its short side first, row r starts at r (r + 1) / 2 */
-        unsigned r = (unsigned)((sqrtf(8.0f * (float)blockIdx.x + 1.0f) - 1.0f) * 0.5f);
-        while (r * (r + 1) / 2 > blockIdx.x) {
-            --r;
-        }
-        while ((r + 1) * (r + 2) / 2 <= blockIdx.x) {
-            ++r;
-        }
-        tile_row = across - 1 - r;
-        tile_column = tile_row + (blockIdx.x - r * (r + 1) / 2);
-    }
-    const int top = (int)tile_row * TILE, first = (int)tile_column * TILE;
+    const Place tile = symmetric ? above_diagonal(blockIdx.x, across) : in_rows(blockIdx.x, across);
+    const int top = tile.top, first = tile.first;
     const int inside = top + TILE <= rows && first + TILE <= columns && !(symmetric && top == first);
     EACH_THREAD {
         const int lane = (int)threadIdx.x % TILE;
@@ -1489,28 +1507,7 @@ pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ momen
         return;
     }
     __syncthreads();
-    EACH_THREAD {
-        const int lane = (int)threadIdx.x % TILE;
-        const int base = (int)threadIdx.x / TILE;
-        const int j = top + lane;
-        const size_type stride = (size_type)TILE_ROWS * (size_type)columns;
-        REAL* place = matrix + ((size_type)(first + base) * (size_type)columns + (size_type)j);
-        if (inside) {
-#pragma unroll
-            for (int step = 0; step < STEPS; ++step) {
-                *place = mirror[base + step * TILE_ROWS][lane];
-                place += stride;
-            }
-        } else {
-            for (int step = 0; step < STEPS; ++step) {
-                const int i = first + base + step * TILE_ROWS;
-                if (j < rows && i < columns && i > j) {
-                    *place = mirror[base + step * TILE_ROWS][lane];
-                }
-                place += stride;
-            }
-        }
-    }
+    write_mirror(matrix, mirror, tile, rows, columns, inside);
 }
 
 #else

@@ -9,10 +9,10 @@
 #     proved growth bound)
 # kappa_series: |error| on [-1, 1], total bound 2.1760371282653545e-14 (float64),
 #     1.1742252899636104e-05 (float32); truncation 0.0
-# kappa: power_series, error_bound 1.11e-15 of its value at 1
+# kappa: power_series, error_bound 1.111957748101136e-15 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 4.352074256530709e-14 (float64),
 #     2.3484505799272207e-05 (float32); truncation 0.0
-# kappa_dot: power_series, error_bound 7.79e-16 of its value at 1
+# kappa_dot: power_series, error_bound 7.788908407135879e-16 of its value at 1
 """Dual kernel, NNGP and NTK of the activation hermite_2, compiled by kernelc at variance 1.0.
 
 It needs NumPy alone. float32 in, float32 out; float64 in, float64 out; integers, booleans and float16

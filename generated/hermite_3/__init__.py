@@ -9,10 +9,10 @@
 #     proved growth bound)
 # kappa_series: |error| on [-1, 1], total bound 2.1760371282653545e-14 (float64),
 #     1.1742252899636104e-05 (float32); truncation 0.0
-# kappa: power_series, error_bound 1.45e-15 of its value at 1
+# kappa: power_series, error_bound 1.445024655488684e-15 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 6.528111384796063e-14 (float64),
 #     3.5226758698908316e-05 (float32); truncation 0.0
-# kappa_dot: power_series, error_bound 1.11e-15 of its value at 1
+# kappa_dot: power_series, error_bound 1.111957748101136e-15 of its value at 1
 """Dual kernel, NNGP and NTK of the activation hermite_3, compiled by kernelc at variance 1.0.
 
 It needs NumPy alone. float32 in, float32 out; float64 in, float64 out; integers, booleans and float16

@@ -130,7 +130,7 @@ def evaluate_bundle(
             if table.parity == "odd":
                 np.multiply(out, rho, out=out)
         elif isinstance(table, ShortTable):
-            add_head(table, rho, out)
+            add_head(table, rho, out, scratch)
         elif table.rooted:
             np.multiply(out, theta, out=out)
 

@@ -9,10 +9,10 @@
 #     proved growth bound)
 # kappa_series: |error| on [-1, 1], total bound 3.2640556923980314e-13 (float64),
 #     0.00017613379349454156 (float32); truncation 0.0
-# kappa: power_series, error_bound 1.45e-15 of its value at 1
+# kappa: power_series, error_bound 1.445024655488684e-15 of its value at 1
 # kappa_dot_series: |error| on [-1, 1], total bound 5.875300246316457e-13 (float64),
 #     0.0003170408282901748 (float32); truncation 0.0
-# kappa_dot: power_series, error_bound 1.11e-15 of its value at 1
+# kappa_dot: power_series, error_bound 1.111957748101136e-15 of its value at 1
 """Dual kernel, NNGP and NTK of the activation monomial, compiled by kernelc at variance 1.0.
 
 It needs NumPy alone. float32 in, float32 out; float64 in, float64 out; integers, booleans and float16

@@ -685,14 +685,62 @@ INLINE double gap_of(double one, double other, double theta, double tau, double 
 #define TILE_ROWS (TILE_THREADS / TILE)
 #define STEPS (TILE / TILE_ROWS)
 
-/* The pairs of a kernel matrix: from the correlations of unit rows through every layer, each entry read once and
-   written once. -DTANGENT=1: the NTK, else the NNGP; -DDEEP=1: more than one hidden layer; -DCLOSED=1: rows
-   of any norms by the closed form; -DNORMS=1: by the tables for a range of norms; else by those for one.
+/* The first row and column of a block's tile. */
+typedef struct {
+    int top, first;
+} Place;
 
-   Every covariance is s_i s_j rho_ij; with (alpha_i, b) = s'_i (cos phi_i, sin phi_i) one layer is
-       rho' = cos phi_i cos phi_j kappa(rho) / kappa(1) + sin phi_i sin phi_j
-       1 - rho' = cos phi_i cos phi_j (kappa(1) - kappa(rho)) / kappa(1) + 2 sin((phi_i - phi_j) / 2)^2,
-   and ratio = Theta / (s_i s_j). Where the tables are read at theta = arccos(rho), theta and 1 - |rho| are carried. */
+INLINE Place in_rows(unsigned block, unsigned across) {
+    const Place place = {(int)(block / across) * TILE, (int)(block % across) * TILE};
+    return place;
+}
+
+/* On and above the diagonal, row by row from the end: of a triangle with its short side first, row r starts at
+   r (r + 1) / 2. */
+INLINE Place above_diagonal(unsigned block, unsigned across) {
+    unsigned r = (unsigned)((sqrtf(8.0f * (float)block + 1.0f) - 1.0f) * 0.5f);
+    while (r * (r + 1) / 2 > block) {
+        --r;
+    }
+    while ((r + 1) * (r + 2) / 2 <= block) {
+        ++r;
+    }
+    const unsigned row = across - 1 - r;
+    const Place place = {(int)row * TILE, (int)(row + (block - r * (r + 1) / 2)) * TILE};
+    return place;
+}
+
+/* The transpose of a tile above the diagonal, below it. */
+INLINE void write_mirror(REAL* matrix, REAL (*mirror)[TILE + 1], Place tile, int rows, int columns, int inside) {
+    EACH_THREAD {
+        const int lane = (int)threadIdx.x % TILE;
+        const int base = (int)threadIdx.x / TILE;
+        const int j = tile.top + lane;
+        const size_type stride = (size_type)TILE_ROWS * (size_type)columns;
+        REAL* place = matrix + ((size_type)(tile.first + base) * (size_type)columns + (size_type)j);
+        if (inside) {
+#pragma unroll
+            for (int step = 0; step < STEPS; ++step) {
+                *place = mirror[base + step * TILE_ROWS][lane];
+                place += stride;
+            }
+        } else {
+            for (int step = 0; step < STEPS; ++step) {
+                const int i = tile.first + base + step * TILE_ROWS;
+                if (j < rows && i < columns && i > j) {
+                    *place = mirror[base + step * TILE_ROWS][lane];
+                }
+                place += stride;
+            }
+        }
+    }
+}
+
+/* One pair of rows at the inputs: its correlation, and where the tables are read at theta = arccos(rho) also theta and
+   1 - |rho|, which nearly parallel rows have from their difference.
+
+   -DTANGENT=1: the NTK, else the NNGP; -DDEEP=1: more than one hidden layer; -DCLOSED=1: rows of any norms by the
+   closed form; -DNORMS=1: by the tables for a range of norms; else by those for one. */
 
 #if CLOSED
 /* NUM is what a pair is computed in: a closed form is one of doubles */
@@ -716,17 +764,6 @@ typedef REAL NUM;
 #define FOLDED (ANGULAR && DEEP && PARITY != 0)
 #define SIGNED (FOLDED && PARITY == 1)
 
-/* Blocks that the registers are to leave room for on a multiprocessor: enough reads in flight to fill the memory's time. */
-#if CLOSED
-#define BLOCKS_IN_FLIGHT 2
-#elif NORMS || (DEEP && !SINGLE)
-#define BLOCKS_IN_FLIGHT 3
-#elif ANGULAR || DEEP || !SINGLE
-#define BLOCKS_IN_FLIGHT 4
-#else
-#define BLOCKS_IN_FLIGHT 5
-#endif
-
 /* The inputs (n, d) of one side as they came: row i stands for 2^-e_i (x_i, bias), scale = 2^-e_i. */
 typedef struct {
     const REAL* rows;
@@ -734,14 +771,6 @@ typedef struct {
     int d;
     double bias;
 } Source;
-
-/* What the layers need of one side, each of n entries: w R / sqrt(unit) of the last layer, with R^2 = T(x, x), then
-   cos phi and `turn` of each before it: phi / 2 where theta is carried, else sin phi. By the closed form then s and R
-   of every layer. */
-typedef struct {
-    const NUM* paths;
-    int n;
-} Side;
 
 typedef struct {
     NUM rho, theta, gap, sign, ratio;
@@ -834,46 +863,6 @@ APART double close_apart(Source left, Source right, int i, int j) {
     const double change = cross / square;
     return fabs(change) < 0.5 ? 0.5 * log1p(change) : APART_UNKNOWN;
 }
-
-/* The two rows of a pair before one layer; `apart`: log(one / other) where it is known better than from both. */
-typedef struct {
-    double one, other, scale, apart;
-} Rows;
-
-INLINE NUM read_value(Pair pair, Rows rows) {
-    return tau_of(rows.one, rows.other, pair.theta, rows.scale);
-}
-
-INLINE NUM read_drop(Pair pair, Rows rows) {
-    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.apart);
-}
-
-#if TANGENT
-INLINE NUM read_slope(Pair pair, Rows rows) {
-    return slope_of(rows.one, rows.other, pair.theta, rows.scale);
-}
-#endif
-#elif !NORMS
-typedef int Rows;
-
-INLINE NUM read_value(Pair pair, Rows rows) {
-    return kappa_at(pair.rho, pair.theta);
-}
-
-/* kappa(1) - kappa(rho), |rho| where theta is folded, with a small relative error as rho -> 1. */
-INLINE NUM read_drop(Pair pair, Rows rows) {
-#if DROP_THETA
-    return drop_at(pair.rho, pair.theta);
-#else
-    return drop_at((NUM)1 - pair.gap, pair.theta) * pair.gap;
-#endif
-}
-
-#if TANGENT
-INLINE NUM read_slope(Pair pair, Rows rows) {
-    return slope_at(pair.rho, pair.theta);
-}
-#endif
 #endif
 
 /* Whether theta of a product of unit rows has lost more digits than the goal allows. */
@@ -928,6 +917,61 @@ INLINE Pair close_pair(NUM rho, Source left, Source right, int i, int j) {
 #endif
     return pair;
 }
+#endif
+
+/* The layers of one pair: every covariance is s_i s_j rho_ij; with (alpha_i, b) = s'_i (cos phi_i, sin phi_i) one is
+       rho' = cos phi_i cos phi_j kappa(rho) / kappa(1) + sin phi_i sin phi_j
+       1 - rho' = cos phi_i cos phi_j (kappa(1) - kappa(rho)) / kappa(1) + 2 sin((phi_i - phi_j) / 2)^2,
+   and ratio = Theta / (s_i s_j). */
+
+/* What the layers need of one side, each of n entries: w R / sqrt(unit) of the last layer, with R^2 = T(x, x), then
+   cos phi and `turn` of each before it: phi / 2 where theta is carried, else sin phi. By the closed form then s and R
+   of every layer. */
+typedef struct {
+    const NUM* paths;
+    int n;
+} Side;
+
+#if CLOSED
+/* The two rows of a pair before one layer; `apart`: log(one / other) where it is known better than from both. */
+typedef struct {
+    double one, other, scale, apart;
+} Rows;
+
+INLINE NUM read_value(Pair pair, Rows rows) {
+    return tau_of(rows.one, rows.other, pair.theta, rows.scale);
+}
+
+INLINE NUM read_drop(Pair pair, Rows rows) {
+    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.apart);
+}
+
+#if TANGENT
+INLINE NUM read_slope(Pair pair, Rows rows) {
+    return slope_of(rows.one, rows.other, pair.theta, rows.scale);
+}
+#endif
+#elif !NORMS
+typedef int Rows;
+
+INLINE NUM read_value(Pair pair, Rows rows) {
+    return kappa_at(pair.rho, pair.theta);
+}
+
+/* kappa(1) - kappa(rho), |rho| where theta is folded, with a small relative error as rho -> 1. */
+INLINE NUM read_drop(Pair pair, Rows rows) {
+#if DROP_THETA
+    return drop_at(pair.rho, pair.theta);
+#else
+    return drop_at((NUM)1 - pair.gap, pair.theta) * pair.gap;
+#endif
+}
+
+#if TANGENT
+INLINE NUM read_slope(Pair pair, Rows rows) {
+    return slope_at(pair.rho, pair.theta);
+}
+#endif
 #endif
 
 #if DEEP && ANGULAR
@@ -1029,6 +1073,20 @@ INLINE NUM entry(Pair pair, Side left, Side right, int i, int j, int layers, NUM
 #endif
     return last_step(pair, read_value(pair, rows), SLOPE_READ) * left.paths[i] * last + offset;
 }
+#endif
+
+/* The pairs of a kernel matrix, tile by tile: from the correlations of unit rows through every layer, each entry read
+   once and written once. */
+
+/* Blocks that the registers are to leave room for on a multiprocessor: enough reads in flight to fill the memory's time. */
+#if CLOSED
+#define BLOCKS_IN_FLIGHT 2
+#elif NORMS || (DEEP && !SINGLE)
+#define BLOCKS_IN_FLIGHT 3
+#elif ANGULAR || DEEP || !SINGLE
+#define BLOCKS_IN_FLIGHT 4
+#else
+#define BLOCKS_IN_FLIGHT 5
 #endif
 
 /* One thread's part of a tile: column j from row `top` on, every TILE_ROWS-th. */
@@ -1166,8 +1224,8 @@ INLINE void close_pairs(Column column, REAL* mirror, unsigned close, Source x, S
 #endif
 
 /* In place, tile by tile: matrix (rows, columns) holds the products of unit rows and is left with the kernel.
-   `symmetric`: the blocks are the tiles on and above the diagonal, numbered row by row from the end; what they write
-   below it mirrors what they write above, and the diagonal is `moments`. */
+   `symmetric`: the blocks are the tiles on and above the diagonal; what they write below it mirrors what they write
+   above, and the diagonal is `moments`. */
 KERNEL __launch_bounds__(TILE_THREADS, BLOCKS_IN_FLIGHT)
 pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ moments, const REAL* __restrict__ x_rows,
       const REAL* __restrict__ y_rows, const double* __restrict__ x_scale, const double* __restrict__ y_scale, int d,
@@ -1194,20 +1252,8 @@ pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ momen
                          right_padded, ranks, rows, columns, (REAL)width};
 #endif
     const unsigned across = (unsigned)(columns + TILE - 1) / TILE;
-    unsigned tile_row = blockIdx.x / across, tile_column = blockIdx.x % across;
-    if (symmetric) {
-        /* of a triangle with its short side first, row r starts at r (r + 1) / 2 */
-        unsigned r = (unsigned)((sqrtf(8.0f * (float)blockIdx.x + 1.0f) - 1.0f) * 0.5f);
-        while (r * (r + 1) / 2 > blockIdx.x) {
-            --r;
-        }
-        while ((r + 1) * (r + 2) / 2 <= blockIdx.x) {
-            ++r;
-        }
-        tile_row = across - 1 - r;
-        tile_column = tile_row + (blockIdx.x - r * (r + 1) / 2);
-    }
-    const int top = (int)tile_row * TILE, first = (int)tile_column * TILE;
+    const Place tile = symmetric ? above_diagonal(blockIdx.x, across) : in_rows(blockIdx.x, across);
+    const int top = tile.top, first = tile.first;
     const int inside = top + TILE <= rows && first + TILE <= columns && !(symmetric && top == first);
     EACH_THREAD {
         const int lane = (int)threadIdx.x % TILE;
@@ -1236,28 +1282,7 @@ pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ momen
         return;
     }
     __syncthreads();
-    EACH_THREAD {
-        const int lane = (int)threadIdx.x % TILE;
-        const int base = (int)threadIdx.x / TILE;
-        const int j = top + lane;
-        const size_type stride = (size_type)TILE_ROWS * (size_type)columns;
-        REAL* place = matrix + ((size_type)(first + base) * (size_type)columns + (size_type)j);
-        if (inside) {
-#pragma unroll
-            for (int step = 0; step < STEPS; ++step) {
-                *place = mirror[base + step * TILE_ROWS][lane];
-                place += stride;
-            }
-        } else {
-            for (int step = 0; step < STEPS; ++step) {
-                const int i = first + base + step * TILE_ROWS;
-                if (j < rows && i < columns && i > j) {
-                    *place = mirror[base + step * TILE_ROWS][lane];
-                }
-                place += stride;
-            }
-        }
-    }
+    write_mirror(matrix, mirror, tile, rows, columns, inside);
 }
 
 #else

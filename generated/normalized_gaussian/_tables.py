@@ -112,9 +112,11 @@ KAPPA = DualTables(
     at_minus_one=0.1353352832366127,
 )
 
-DROP = PowerTable(
-    coefficients=(
+DROP = ShortTable(
+    head=(
         0.6321205588285566,
+    ),
+    rest=(
         0.2642411176571143,
         0.08030139707139308,
         0.018988156876152698,
@@ -130,7 +132,7 @@ DROP = PowerTable(
         4.5671100917133175e-12,
         2.8132343202083955e-13,
     ),
-    parity="none",
+    squared=False,
 )
 
 KAPPA_DOT_SERIES = PowerTable(

@@ -116,9 +116,11 @@ KAPPA = DualTables(
     at_minus_one=0.01831563888873418,
 )
 
-DROP = PowerTable(
-    coefficients=(
+DROP = ShortTable(
+    head=(
         0.8646647167633867,
+    ),
+    rest=(
         0.5939941502901613,
         0.323323583816936,
         0.1428765395014524,
@@ -138,7 +140,7 @@ DROP = PowerTable(
         6.4294101371160976e-12,
         6.110682493424956e-13,
     ),
-    parity="none",
+    squared=False,
 )
 
 KAPPA_DOT_SERIES = PowerTable(

@@ -50,12 +50,14 @@ class ThetaTable:
 class ShortTable:
     """sum_{k < h} head[k] rho^k + rho^h sum_j rest[j] y^j, y = 2 rho^2 - 1 where `squared`, else rho.
 
-    A power series with the terms taken out that |rho| <= 1 does not need.
+    A power series with the terms taken out that |rho| <= 1 does not need. `rising`: 1 + rho times the sum over `rest`
+    in its place.
     """
 
     head: tuple[float, ...]
     rest: tuple[float, ...]
     squared: bool
+    rising: bool = False
 
 
 Table = PowerTable | ShortTable | ThetaTable
@@ -77,7 +79,7 @@ class KernelTables:
 
     `homogeneous_degree` p: T(q11, q12, q22) = (sqrt(q11 q22) / q)^p kappa(rho) at every variance; None:
     the tables hold at q alone. `drop` evaluates kappa(1) - kappa(rho) with a small *relative* error as
-    rho -> 1: a ThetaTable gives it directly, a PowerTable gives it divided by 1 - rho. `kappa_dot` is
+    rho -> 1: a ThetaTable gives it directly, the others give it divided by 1 - rho. `kappa_dot` is
     None exactly where `derivative_refused` tells why. `breakpoints`: where sigma is not analytic.
     """
 
@@ -197,8 +199,12 @@ def short_variable(table: ShortTable, rho: FloatArray, out: FloatArray) -> None:
     np.subtract(out, 1.0, out=out)
 
 
-def add_head(table: ShortTable, rho: FloatArray, out: FloatArray) -> None:
+def add_head(table: ShortTable, rho: FloatArray, out: FloatArray, scratch: Scratch) -> None:
     """From the sum over `rest` to the whole, in place."""
+    if table.rising:
+        factor = scratch.get("rising", rho.shape)
+        np.add(rho, 1.0, out=factor)
+        np.multiply(out, factor, out=out)
     for coefficient in reversed(table.head):
         np.multiply(out, rho, out=out)
         if coefficient:
@@ -212,7 +218,7 @@ def evaluate_short(table: ShortTable, rho: FloatArray, out: FloatArray, scratch:
         z = scratch.get("z", rho.shape)
         short_variable(table, rho, z)
     _horner(table.rest, z, out)
-    add_head(table, rho, out)
+    add_head(table, rho, out, scratch)
 
 
 def _panel(table: ThetaTable, index: int, theta: FloatArray, out: FloatArray, scratch: Scratch) -> None:

@@ -112,9 +112,11 @@ KAPPA = DualTables(
     at_minus_one=-0.2024835113157635,
 )
 
-DROP = PowerTable(
-    coefficients=(
+DROP = ShortTable(
+    head=(
         0.37888235178845464,
+    ),
+    rest=(
         0.09555957602952705,
         0.053281243323269695,
         0.0060607806967817625,
@@ -130,7 +132,7 @@ DROP = PowerTable(
         1.2017446880190788e-12,
         2.16661565518219e-13,
     ),
-    parity="none",
+    squared=False,
 )
 
 KAPPA_DOT_SERIES = PowerTable(

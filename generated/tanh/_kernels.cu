@@ -95,26 +95,18 @@ INLINE REAL kappa_at(REAL rho, REAL theta) {
 
 /* kappa(1) - kappa(rho), divided by 1 - rho. */
 INLINE REAL drop_at(REAL rho, REAL theta) {
-    const REAL z = rho;
-    REAL value = 0.00012414108f;
-    value = value * z + 0.00018287904f;
-    value = value * z + -0.00040679108f;
-    value = value * z + -0.0005425316f;
-    value = value * z + 0.00063680863f;
-    value = value * z + 0.00080177246f;
-    value = value * z + -0.0004881309f;
-    value = value * z + -0.00051160005f;
-    value = value * z + 0.00032683715f;
-    value = value * z + 0.00043214476f;
-    value = value * z + 0.000102758706f;
-    value = value * z + 0.00041696284f;
-    value = value * z + 0.000492975f;
-    value = value * z + 0.0014780243f;
-    value = value * z + 0.0014685228f;
-    value = value * z + 0.0053812186f;
-    value = value * z + 0.0053817583f;
-    value = value * z + 0.027415335f;
-    value = value * z + 0.027415326f;
+    const REAL z = rho * rho * 2 - 1;
+    REAL value = 2.4246305e-07f;
+    value = value * z + 5.931397e-07f;
+    value = value * z + 9.915159e-07f;
+    value = value * z + 3.0725487e-06f;
+    value = value * z + 1.0492601e-05f;
+    value = value * z + 3.6530815e-05f;
+    value = value * z + 0.00014241597f;
+    value = value * z + 0.0006469741f;
+    value = value * z + 0.0036652973f;
+    value = value * z + 0.030547595f;
+    value = value * (rho + 1);
     value = value * rho + 0.3942945f;
     return value;
 }
@@ -251,54 +243,32 @@ INLINE REAL kappa_at(REAL rho, REAL theta) {
 
 /* kappa(1) - kappa(rho), divided by 1 - rho. */
 INLINE REAL drop_at(REAL rho, REAL theta) {
-    const REAL z = rho;
-    REAL value = 0.00012399474848088363;
-    value = value * z + 0.00019672311941558432;
-    value = value * z + -0.0012602151752347983;
-    value = value * z + -0.0020086750819645477;
-    value = value * z + 0.006004485538612557;
-    value = value * z + 0.00960861840288782;
-    value = value * z + -0.017800033265222504;
-    value = value * z + -0.028574655349381854;
-    value = value * z + 0.03675992130134624;
-    value = value * z + 0.05914240838324474;
-    value = value * z + -0.05612645185053983;
-    value = value * z + -0.09039919697907677;
-    value = value * z + 0.06563547967885112;
-    value = value * z + 0.10568595907155448;
-    value = value * z + -0.06010088487749391;
-    value = value * z + -0.09658908964040283;
-    value = value * z + 0.04369208600879195;
-    value = value * z + 0.0699446713619036;
-    value = value * z + -0.025421917346978812;
-    value = value * z + -0.04044007182453355;
-    value = value * z + 0.011882678196826266;
-    value = value * z + 0.018727602033855945;
-    value = value * z + -0.004460889452883065;
-    value = value * z + -0.006939837499963784;
-    value = value * z + 0.0013417666024430049;
-    value = value * z + 0.002051494880233831;
-    value = value * z + -0.00031869271921064566;
-    value = value * z + -0.0004751957428472138;
-    value = value * z + 6.348325702653099e-05;
-    value = value * z + 9.384158575589455e-05;
-    value = value * z + -2.110611096616229e-06;
-    value = value * z + 1.7858941733014557e-06;
-    value = value * z + 1.4940630838565031e-05;
-    value = value * z + 3.2001103602438e-05;
-    value = value * z + 3.064693953395498e-05;
-    value = value * z + 7.12466575305303e-05;
-    value = value * z + 7.134783070806064e-05;
-    value = value * z + 0.00017727035025604166;
-    value = value * z + 0.000177265120439534;
-    value = value * z + 0.00048071913459487865;
-    value = value * z + 0.0004807193089220956;
-    value = value * z + 0.001469533702319119;
-    value = value * z + 0.0014695336989666724;
-    value = value * z + 0.005381726426582225;
-    value = value * z + 0.005381726426612702;
-    value = value * z + 0.02741532603542973;
-    value = value * z + 0.027415326035429646;
+    const REAL z = rho * rho * 2 - 1;
+    REAL value = 1.478132587443395e-11;
+    value = value * z + 3.951178367027364e-11;
+    value = value * z + -7.2543847819973045e-12;
+    value = value * z + -7.727054085220934e-11;
+    value = value * z + 5.150185770188257e-11;
+    value = value * z + 2.5432069548791445e-10;
+    value = value * z + 2.3180904479524044e-10;
+    value = value * z + 2.7734955828426785e-10;
+    value = value * z + 8.487880271533563e-10;
+    value = value * z + 2.026527657250905e-09;
+    value = value * z + 4.373924806147385e-09;
+    value = value * z + 9.94298148795584e-09;
+    value = value * z + 2.3600657249033408e-08;
+    value = value * z + 5.786047371963707e-08;
+    value = value * z + 1.4733900075998876e-07;
+    value = value * z + 3.921680518667893e-07;
+    value = value * z + 1.0985448696128452e-06;
+    value = value * z + 3.2674933941153655e-06;
+    value = value * z + 1.0442896493106251e-05;
+    value = value * z + 3.645745918924876e-05;
+    value = value * z + 0.00014242517339919654;
+    value = value * z + 0.0006469835578438168;
+    value = value * z + 0.0036652969268993847;
+    value = value * z + 0.030547595027926224;
+    value = value * (rho + 1);
     value = value * rho + 0.3942944903978406;
     return value;
 }
@@ -442,6 +412,57 @@ INLINE REAL slope_series_at(REAL rho) {
 #define TILE_ROWS (TILE_THREADS / TILE)
 #define STEPS (TILE / TILE_ROWS)
 
+/* The first row and column of a block's tile. */
+typedef struct {
+    int top, first;
+} Place;
+
+INLINE Place in_rows(unsigned block, unsigned across) {
+    const Place place = {(int)(block / across) * TILE, (int)(block % across) * TILE};
+    return place;
+}
+
+/* On and above the diagonal, row by row from the end: of a triangle with its short side first, row r starts at
+   r (r + 1) / 2. */
+INLINE Place above_diagonal(unsigned block, unsigned across) {
+    unsigned r = (unsigned)((sqrtf(8.0f * (float)block + 1.0f) - 1.0f) * 0.5f);
+    while (r * (r + 1) / 2 > block) {
+        --r;
+    }
+    while ((r + 1) * (r + 2) / 2 <= block) {
+        ++r;
+    }
+    const unsigned row = across - 1 - r;
+    const Place place = {(int)row * TILE, (int)(row + (block - r * (r + 1) / 2)) * TILE};
+    return place;
+}
+
+/* The transpose of a tile above the diagonal, below it. */
+INLINE void write_mirror(REAL* matrix, REAL (*mirror)[TILE + 1], Place tile, int rows, int columns, int inside) {
+    EACH_THREAD {
+        const int lane = (int)threadIdx.x % TILE;
+        const int base = (int)threadIdx.x / TILE;
+        const int j = tile.top + lane;
+        const size_type stride = (size_type)TILE_ROWS * (size_type)columns;
+        REAL* place = matrix + ((size_type)(tile.first + base) * (size_type)columns + (size_type)j);
+        if (inside) {
+#pragma unroll
+            for (int step = 0; step < STEPS; ++step) {
+                *place = mirror[base + step * TILE_ROWS][lane];
+                place += stride;
+            }
+        } else {
+            for (int step = 0; step < STEPS; ++step) {
+                const int i = tile.first + base + step * TILE_ROWS;
+                if (j < rows && i < columns && i > j) {
+                    *place = mirror[base + step * TILE_ROWS][lane];
+                }
+                place += stride;
+            }
+        }
+    }
+}
+
 #if NORMS
 /* T / (R R') and Tdot s s' / (R R') of rows of any norms of a range, from the tables for it:
        sum_m T_p(m)(z) sum_r left[r][i] right[r][j],    z = log((theta + grade) / (pi + grade - theta)) / width,
@@ -575,14 +596,11 @@ APART REAL norm_gap(Norms norms, int layer, int i, int j, REAL theta) {
 #endif
 
 #endif
-/* The pairs of a kernel matrix: from the correlations of unit rows through every layer, each entry read once and
-   written once. -DTANGENT=1: the NTK, else the NNGP; -DDEEP=1: more than one hidden layer; -DCLOSED=1: rows
-   of any norms by the closed form; -DNORMS=1: by the tables for a range of norms; else by those for one.
+/* One pair of rows at the inputs: its correlation, and where the tables are read at theta = arccos(rho) also theta and
+   1 - |rho|, which nearly parallel rows have from their difference.
 
-   Every covariance is s_i s_j rho_ij; with (alpha_i, b) = s'_i (cos phi_i, sin phi_i) one layer is
-       rho' = cos phi_i cos phi_j kappa(rho) / kappa(1) + sin phi_i sin phi_j
-       1 - rho' = cos phi_i cos phi_j (kappa(1) - kappa(rho)) / kappa(1) + 2 sin((phi_i - phi_j) / 2)^2,
-   and ratio = Theta / (s_i s_j). Where the tables are read at theta = arccos(rho), theta and 1 - |rho| are carried. */
+   -DTANGENT=1: the NTK, else the NNGP; -DDEEP=1: more than one hidden layer; -DCLOSED=1: rows of any norms by the
+   closed form; -DNORMS=1: by the tables for a range of norms; else by those for one. */
 
 #if CLOSED
 /* NUM is what a pair is computed in: a closed form is one of doubles */
@@ -606,17 +624,6 @@ typedef REAL NUM;
 #define FOLDED (ANGULAR && DEEP && PARITY != 0)
 #define SIGNED (FOLDED && PARITY == 1)
 
-/* Blocks that the registers are to leave room for on a multiprocessor: enough reads in flight to fill the memory's time. */
-#if CLOSED
-#define BLOCKS_IN_FLIGHT 2
-#elif NORMS || (DEEP && !SINGLE)
-#define BLOCKS_IN_FLIGHT 3
-#elif ANGULAR || DEEP || !SINGLE
-#define BLOCKS_IN_FLIGHT 4
-#else
-#define BLOCKS_IN_FLIGHT 5
-#endif
-
 /* The inputs (n, d) of one side as they came: row i stands for 2^-e_i (x_i, bias), scale = 2^-e_i. */
 typedef struct {
     const REAL* rows;
@@ -624,14 +631,6 @@ typedef struct {
     int d;
     double bias;
 } Source;
-
-/* What the layers need of one side, each of n entries: w R / sqrt(unit) of the last layer, with R^2 = T(x, x), then
-   cos phi and `turn` of each before it: phi / 2 where theta is carried, else sin phi. By the closed form then s and R
-   of every layer. */
-typedef struct {
-    const NUM* paths;
-    int n;
-} Side;
 
 typedef struct {
     NUM rho, theta, gap, sign, ratio;
@@ -724,46 +723,6 @@ APART double close_apart(Source left, Source right, int i, int j) {
     const double change = cross / square;
     return fabs(change) < 0.5 ? 0.5 * log1p(change) : APART_UNKNOWN;
 }
-
-/* The two rows of a pair before one layer; `apart`: log(one / other) where it is known better than from both. */
-typedef struct {
-    double one, other, scale, apart;
-} Rows;
-
-INLINE NUM read_value(Pair pair, Rows rows) {
-    return tau_of(rows.one, rows.other, pair.theta, rows.scale);
-}
-
-INLINE NUM read_drop(Pair pair, Rows rows) {
-    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.apart);
-}
-
-#if TANGENT
-INLINE NUM read_slope(Pair pair, Rows rows) {
-    return slope_of(rows.one, rows.other, pair.theta, rows.scale);
-}
-#endif
-#elif !NORMS
-typedef int Rows;
-
-INLINE NUM read_value(Pair pair, Rows rows) {
-    return kappa_at(pair.rho, pair.theta);
-}
-
-/* kappa(1) - kappa(rho), |rho| where theta is folded, with a small relative error as rho -> 1. */
-INLINE NUM read_drop(Pair pair, Rows rows) {
-#if DROP_THETA
-    return drop_at(pair.rho, pair.theta);
-#else
-    return drop_at((NUM)1 - pair.gap, pair.theta) * pair.gap;
-#endif
-}
-
-#if TANGENT
-INLINE NUM read_slope(Pair pair, Rows rows) {
-    return slope_at(pair.rho, pair.theta);
-}
-#endif
 #endif
 
 /* Whether theta of a product of unit rows has lost more digits than the goal allows. */
@@ -818,6 +777,61 @@ INLINE Pair close_pair(NUM rho, Source left, Source right, int i, int j) {
 #endif
     return pair;
 }
+#endif
+
+/* The layers of one pair: every covariance is s_i s_j rho_ij; with (alpha_i, b) = s'_i (cos phi_i, sin phi_i) one is
+       rho' = cos phi_i cos phi_j kappa(rho) / kappa(1) + sin phi_i sin phi_j
+       1 - rho' = cos phi_i cos phi_j (kappa(1) - kappa(rho)) / kappa(1) + 2 sin((phi_i - phi_j) / 2)^2,
+   and ratio = Theta / (s_i s_j). */
+
+/* What the layers need of one side, each of n entries: w R / sqrt(unit) of the last layer, with R^2 = T(x, x), then
+   cos phi and `turn` of each before it: phi / 2 where theta is carried, else sin phi. By the closed form then s and R
+   of every layer. */
+typedef struct {
+    const NUM* paths;
+    int n;
+} Side;
+
+#if CLOSED
+/* The two rows of a pair before one layer; `apart`: log(one / other) where it is known better than from both. */
+typedef struct {
+    double one, other, scale, apart;
+} Rows;
+
+INLINE NUM read_value(Pair pair, Rows rows) {
+    return tau_of(rows.one, rows.other, pair.theta, rows.scale);
+}
+
+INLINE NUM read_drop(Pair pair, Rows rows) {
+    return gap_of(rows.one, rows.other, pair.theta, read_value(pair, rows), rows.apart);
+}
+
+#if TANGENT
+INLINE NUM read_slope(Pair pair, Rows rows) {
+    return slope_of(rows.one, rows.other, pair.theta, rows.scale);
+}
+#endif
+#elif !NORMS
+typedef int Rows;
+
+INLINE NUM read_value(Pair pair, Rows rows) {
+    return kappa_at(pair.rho, pair.theta);
+}
+
+/* kappa(1) - kappa(rho), |rho| where theta is folded, with a small relative error as rho -> 1. */
+INLINE NUM read_drop(Pair pair, Rows rows) {
+#if DROP_THETA
+    return drop_at(pair.rho, pair.theta);
+#else
+    return drop_at((NUM)1 - pair.gap, pair.theta) * pair.gap;
+#endif
+}
+
+#if TANGENT
+INLINE NUM read_slope(Pair pair, Rows rows) {
+    return slope_at(pair.rho, pair.theta);
+}
+#endif
 #endif
 
 #if DEEP && ANGULAR
@@ -919,6 +933,20 @@ INLINE NUM entry(Pair pair, Side left, Side right, int i, int j, int layers, NUM
 #endif
     return last_step(pair, read_value(pair, rows), SLOPE_READ) * left.paths[i] * last + offset;
 }
+#endif
+
+/* The pairs of a kernel matrix, tile by tile: from the correlations of unit rows through every layer, each entry read
+   once and written once. */
+
+/* Blocks that the registers are to leave room for on a multiprocessor: enough reads in flight to fill the memory's time. */
+#if CLOSED
+#define BLOCKS_IN_FLIGHT 2
+#elif NORMS || (DEEP && !SINGLE)
+#define BLOCKS_IN_FLIGHT 3
+#elif ANGULAR || DEEP || !SINGLE
+#define BLOCKS_IN_FLIGHT 4
+#else
+#define BLOCKS_IN_FLIGHT 5
 #endif
 
 /* One thread's part of a tile: column j from row `top` on, every TILE_ROWS-th. */
@@ -1056,8 +1084,8 @@ INLINE void close_pairs(Column column, REAL* mirror, unsigned close, Source x, S
 #endif
 
 /* In place, tile by tile: matrix (rows, columns) holds the products of unit rows and is left with the kernel.
-   `symmetric`: the blocks are the tiles on and above the diagonal, numbered row by row from the end; what they write
-   below it mirrors what they write above, and the diagonal is `moments`. */
+   `symmetric`: the blocks are the tiles on and above the diagonal; what they write below it mirrors what they write
+   above, and the diagonal is `moments`. */
 KERNEL __launch_bounds__(TILE_THREADS, BLOCKS_IN_FLIGHT)
 pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ moments, const REAL* __restrict__ x_rows,
       const REAL* __restrict__ y_rows, const double* __restrict__ x_scale, const double* __restrict__ y_scale, int d,
@@ -1084,20 +1112,8 @@ pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ momen
                          right_padded, ranks, rows, columns, (REAL)width};
 #endif
     const unsigned across = (unsigned)(columns + TILE - 1) / TILE;
-    unsigned tile_row = blockIdx.x / across, tile_column = blockIdx.x % across;
-    if (symmetric) {
-        /* of a triangle with its short side first, row r starts at r (r + 1) / 2 */
-        unsigned r = (unsigned)((sqrtf(8.0f * (float)blockIdx.x + 1.0f) - 1.0f) * 0.5f);
-        while (r * (r + 1) / 2 > blockIdx.x) {
-            --r;
-        }
-        while ((r + 1) * (r + 2) / 2 <= blockIdx.x) {
-            ++r;
-        }
-        tile_row = across - 1 - r;
-        tile_column = tile_row + (blockIdx.x - r * (r + 1) / 2);
-    }
-    const int top = (int)tile_row * TILE, first = (int)tile_column * TILE;
+    const Place tile = symmetric ? above_diagonal(blockIdx.x, across) : in_rows(blockIdx.x, across);
+    const int top = tile.top, first = tile.first;
     const int inside = top + TILE <= rows && first + TILE <= columns && !(symmetric && top == first);
     EACH_THREAD {
         const int lane = (int)threadIdx.x % TILE;
@@ -1126,28 +1142,7 @@ pairs(REAL* __restrict__ matrix, int symmetric, const double* __restrict__ momen
         return;
     }
     __syncthreads();
-    EACH_THREAD {
-        const int lane = (int)threadIdx.x % TILE;
-        const int base = (int)threadIdx.x / TILE;
-        const int j = top + lane;
-        const size_type stride = (size_type)TILE_ROWS * (size_type)columns;
-        REAL* place = matrix + ((size_type)(first + base) * (size_type)columns + (size_type)j);
-        if (inside) {
-#pragma unroll
-            for (int step = 0; step < STEPS; ++step) {
-                *place = mirror[base + step * TILE_ROWS][lane];
-                place += stride;
-            }
-        } else {
-            for (int step = 0; step < STEPS; ++step) {
-                const int i = first + base + step * TILE_ROWS;
-                if (j < rows && i < columns && i > j) {
-                    *place = mirror[base + step * TILE_ROWS][lane];
-                }
-                place += stride;
-            }
-        }
-    }
+    write_mirror(matrix, mirror, tile, rows, columns, inside);
 }
 
 #else

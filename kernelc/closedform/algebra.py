@@ -65,6 +65,13 @@ class Algebra:
         back = {symbol: atom for atom, symbol in self.names.items()}
         return element.as_expr().xreplace(back)
 
+    def vanishes(self, element: FracElement) -> bool:
+        """Whether it is zero: rational constants cancel in the field, sqrt(2)^2 - 2 once written out."""
+        if element == 0 or all(atom.is_Symbol for atom in self.names):
+            return bool(element == 0)
+        back = {symbol: atom for atom, symbol in self.names.items()}
+        return bool(sympy.expand(element.numer.as_expr().xreplace(back)) == 0)
+
     def real_imaginary(self, element: FracElement) -> tuple[FracElement, FracElement]:
         """Split a + i b (the unit occurs in numerators alone)."""
         parts: list[dict[Any, Any]] = [{}, {}]

@@ -155,9 +155,8 @@ class _Sum:
         """The pieces with their coefficients multiplied out; those that cancel are gone."""
         yield from self.finished
         for piece, element in self.pieces.items():
-            coefficient = self.algebra.expression(element)
-            if coefficient != 0 and sympy.expand(coefficient) != 0:
-                yield replace(piece, coefficient=piece.coefficient * coefficient)
+            if not self.algebra.vanishes(element):
+                yield replace(piece, coefficient=piece.coefficient * self.algebra.expression(element))
 
 
 def expectation(terms: Terms) -> tuple[Piece, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -21,11 +21,13 @@ from kernelc.errors import CertificationError
 from kernelc.model import Q11, Q12, Q22, VARIABLE
 
 Point = tuple[Fraction, Fraction, Fraction]
+Values = Mapping[sympy.Symbol, sympy.Rational]
+Formula = Callable[[Point, Values], mpmath.mpf]
 
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    values: Mapping[sympy.Symbol, sympy.Rational]
+    values: Values
     point: Point
     digits: int
 
@@ -48,6 +50,7 @@ def prove(
     """
     chance = random.Random(seed)
     expression = exact(expression)
+    value, slopes = _formulas(closed_form)
     worst = mpmath.mpf(0)
     old = ctx.dps
     try:
@@ -56,7 +59,13 @@ def prove(
             for index in range(samples):
                 values = _parameters(expression, chance)
                 point = _point(closed_form, values, index, chance)
-                worst = max(worst, _compare(closed_form, expression, _Setting(values, point, digits)))
+                setting = _Setting(values, point, digits)
+                sigma = expression.subs(values)
+                breakpoints = [_ball(b) for b in cut(sigma).breakpoints]
+                worst = max(worst, _check(value, numeric(sigma), breakpoints, setting))
+                if slopes:
+                    slope = numeric(sympy.diff(sigma, VARIABLE))
+                    worst = max(worst, _check(slopes, slope, breakpoints, setting))
     finally:
         ctx.dps = old
     return worst
@@ -82,15 +91,13 @@ def _point(
     return q11, cosine * root, q22
 
 
-def _compare(closed_form: ClosedForm, expression: sympy.Expr, setting: _Setting) -> mpmath.mpf:
-    sigma = expression.subs(setting.values)
-    breakpoints = [_ball(b) for b in cut(sigma).breakpoints]
-    worst = _check({"T": closed_form.dual}, numeric(sigma), breakpoints, setting)
+def _formulas(closed_form: ClosedForm) -> tuple[dict[str, Formula], dict[str, Formula]]:
+    """What is compared with sigma's expectation, and with that of its derivative."""
+    value = {"T": _numeric_formula(closed_form.dual)}
     if closed_form.dual_dot is None:
-        return worst
-    slope = numeric(sympy.diff(sigma, VARIABLE))
-    derivatives = {"Tdot": closed_form.dual_dot, "dT/dq12": sympy.diff(closed_form.dual, Q12)}
-    return max(worst, _check(derivatives, slope, breakpoints, setting))
+        return value, {}
+    slope = sympy.diff(closed_form.dual, Q12)
+    return value, {"Tdot": _numeric_formula(closed_form.dual_dot), "dT/dq12": _numeric_formula(slope)}
 
 
 def _ball(value: sympy.Expr) -> arb:
@@ -102,20 +109,34 @@ def _to_mpf(value: arb) -> mpmath.mpf:
     return mpmath.ldexp(mpmath.mpf(int(mantissa)), int(exponent))
 
 
-def evaluate(formula: sympy.Expr, point: Point, values: Mapping[sympy.Symbol, sympy.Rational]) -> mpmath.mpf:
+def _numeric_formula(formula: sympy.Expr) -> Formula:
+    """A closed form as a function of exact rational (q11, q12, q22), at mpmath's working precision.
+
+    Printed once for all points: the text of a long formula takes longer than all its values.
+    """
+    symbols = sorted(formula.free_symbols - {Q11, Q12, Q22}, key=str)
+    function = sympy.lambdify((Q11, Q12, Q22, *symbols), formula, modules=[MPMATH_NAMES, "mpmath"])
+
+    def value(point: Point, values: Values) -> mpmath.mpf:
+        numbers = (*point, *(Fraction(int(values[s].p), int(values[s].q)) for s in symbols))
+        return function(*(mpmath.mpf(x.numerator) / x.denominator for x in numbers))
+
+    return value
+
+
+def evaluate(formula: sympy.Expr, point: Point, values: Values) -> mpmath.mpf:
     """A closed form at exact rational (q11, q12, q22), at mpmath's working precision."""
-    function = sympy.lambdify((Q11, Q12, Q22), formula.subs(values), modules=[MPMATH_NAMES, "mpmath"])
-    return function(*(mpmath.mpf(p.numerator) / p.denominator for p in point))
+    return _numeric_formula(formula)(point, values)
 
 
 def _check(
-    formulas: Mapping[str, sympy.Expr], function: Function, breakpoints: Sequence[arb], setting: _Setting
+    formulas: Mapping[str, Formula], function: Function, breakpoints: Sequence[arb], setting: _Setting
 ) -> mpmath.mpf:
     """Compare formulas of one expectation with its quadrature; the worst error relative to sqrt(T11 T22).
 
     The quadrature is refined before it is believed against a formula.
     """
-    values = {name: evaluate(formula, setting.point, setting.values) for name, formula in formulas.items()}
+    values = {name: formula(setting.point, setting.values) for name, formula in formulas.items()}
     allowed = mpmath.mpf(10) ** (3 - setting.digits)
     errors: dict[str, mpmath.mpf] = {}
     for rule in (Rule.of(setting.digits), Rule.of(setting.digits).finer(), Rule.of(setting.digits).finer().finer()):

@@ -163,6 +163,5 @@ def _bounds(name: str, statement: dict[str, Any]) -> list[str]:
     return [
         f"{name}: |error| on [-1, 1], total {kind} {statement[f'total_{kind}']['float64']!r} (float64), "
         f"{statement[f'total_{kind}']['float32']!r} (float32); truncation {statement[f'truncation_{kind}']!r}",
-        f"{name.removesuffix('_series')}: {direct['method']}, "
-        f"{direct_kind} {direct[direct_kind]:.3g} of its value at 1",
+        f"{name.removesuffix('_series')}: {direct['method']}, {direct_kind} {direct[direct_kind]!r} of its value at 1",
     ]

@@ -26,6 +26,7 @@ ALL = (
     "erf_slow",
     "exponential",
     "exponential_mixed",
+    "bump_mixed",
     "cube",
     "cube_mixed",
 )

@@ -27,7 +27,8 @@ from tests.cuda.variants import variants
 
 Load = Callable[[str], ModuleType]
 #: Each parity, each kind of table, kappa and kappa_dot read in two ways; and those of them that take any norm.
-ALL = ("relu_panels", "step", "sign", "signed_square", "erf", "erf_slow", "exponential_mixed", "cube_mixed")
+MIXED = ("exponential_mixed", "bump_mixed", "cube_mixed")
+ALL = ("relu_panels", "step", "sign", "signed_square", "erf", "erf_slow", *MIXED)
 HOMOGENEOUS = ("relu", "absolute", "signed_square", "cube_mixed")
 #: In units of the dtype's spacing, of what they are compared with: sqrt(K(x, x) K(y, y)), or the largest value.
 ROUNDING, CROWDED = 24, 240
@@ -66,7 +67,7 @@ def test_functions_of_rho(
         result = getattr(package, function)(cupy.asarray(rho.astype(dtype)))
         assert type(result) is cupy.ndarray
         assert result.dtype == dtype
-        np.testing.assert_allclose(result.get(), expected, rtol=0, atol=4 * eps * float(np.abs(expected).max()))
+        np.testing.assert_allclose(result.get(), expected, rtol=0, atol=6 * eps * float(np.abs(expected).max()))
         assert result.get()[300] == expected[300]
 
 

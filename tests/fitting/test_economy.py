@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from kernelc.backends.numpy.runtime._bundles import bundle, evaluate_bundle
 from kernelc.backends.numpy.runtime._evaluation import Scratch, ShortTable, evaluate_short, trimmed
 from kernelc.certificate.rounding import double_above, short_evaluation_bound
-from kernelc.economy import cut, power_series, shortened
+from kernelc.economy import cut, divided_drop, shortened
 from kernelc.polynomials import chebyshev_to_monomial, monomial_to_chebyshev
 from kernelc.program import PowerSeries, ShortSeries
+from tests.fitting.short import polynomial, short_value
 
 DOUBLE, SINGLE = 2.0**-59, 2.0**-30
 POINTS = [Fraction(k, 64) for k in range(-64, 65)]
@@ -25,19 +26,15 @@ SERIES = {
     "one_odd": [0.08, 0.25, *(0.0 if k % 2 else 0.09 * 0.5**k for k in range(2, 40))],
     "signs": [(-0.6) ** k for k in range(60)],
 }
-
-
-def polynomial(coefficients: Sequence[float | Fraction], z: Fraction) -> Fraction:
-    return sum((Fraction(c) * z**k for k, c in enumerate(coefficients)), Fraction(0))
-
-
-def value(series: ShortSeries | ShortTable, rho: Fraction) -> Fraction:
-    y = 2 * rho * rho - 1 if series.squared else rho
-    return polynomial(series.head, rho) + rho ** len(series.head) * polynomial(series.rest, y)
+#: Economised and then written in powers of rho, their coefficients would be 1e10 and 1e14 times larger.
+SLOW = {
+    "slow_even": [0.0 if k % 2 else 0.88**k for k in range(200)],
+    "slow_odd": [0.9**k if k % 2 else 0.0 for k in range(240)],
+}
 
 
 def short_of(name: str, slack: float = DOUBLE) -> tuple[ShortSeries, Fraction]:
-    found = shortened(PowerSeries.of(tuple(SERIES[name])), slack)
+    found = shortened(PowerSeries.of(tuple((SERIES | SLOW)[name])), slack)
     assert found is not None
     return found
 
@@ -46,7 +43,7 @@ def short_of(name: str, slack: float = DOUBLE) -> tuple[ShortSeries, Fraction]:
 @pytest.mark.parametrize("name", SERIES)
 def test_the_distance_is_bounded(name: str, slack: float) -> None:
     short, wrong = short_of(name, slack)
-    errors = [abs(value(short, rho) - polynomial(SERIES[name], rho)) for rho in POINTS]
+    errors = [abs(short_value(short, rho) - polynomial(SERIES[name], rho)) for rho in POINTS]
     assert max(errors) <= wrong
     size = math.fsum(map(abs, SERIES[name]))
     assert wrong <= slack * size + 2.0**-53 * math.fsum(map(abs, short.rest))
@@ -72,16 +69,8 @@ def test_cut_for_another_dtype(name: str) -> None:
     assert len(fewer.rest) < len(short.rest)
     size = math.fsum(map(abs, SERIES[name]))
     for rho in POINTS:
-        assert abs(value(fewer, rho) - value(short, rho)) <= 1.01 * SINGLE * size
+        assert abs(short_value(fewer, rho) - short_value(short, rho)) <= 1.01 * SINGLE * size
     assert cut(short, 0.0) == short
-
-
-@pytest.mark.parametrize("name", SERIES)
-def test_the_power_series_of_a_short_one(name: str) -> None:
-    short, _ = short_of(name)
-    coefficients = power_series(short)
-    for rho in POINTS:
-        assert polynomial(coefficients, rho) == value(short, rho)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -94,7 +83,8 @@ def test_evaluation_keeps_its_bound(name: str, dtype: type[np.floating]) -> None
     out = np.empty_like(rho)
     evaluate_short(table, rho, out, Scratch(rho.size, rho.dtype))
     errors = [
-        abs(Fraction(float(found)) - value(short, Fraction(float(at)))) for at, found in zip(rho, out, strict=True)
+        abs(Fraction(float(found)) - short_value(short, Fraction(float(at))))
+        for at, found in zip(rho, out, strict=True)
     ]
     bound = double_above(short_evaluation_bound(short))
     if dtype == np.float64:
@@ -104,6 +94,45 @@ def test_evaluation_keeps_its_bound(name: str, dtype: type[np.floating]) -> None
         assert float(max(errors)) <= 2.0**29 * bound
     # orthogonal inputs: the mean's square, which may be 0
     assert out[200] == dtype(SERIES[name][0])
+
+
+@pytest.mark.parametrize("name", [*SERIES, *SLOW])
+def test_the_divided_drop(name: str) -> None:
+    """In powers of rho it would take coefficients larger than the kernel by many powers of ten."""
+    short, _ = short_of(name)
+    drop = divided_drop(short)
+    slope = math.fsum(k * abs(c) for k, c in enumerate((SERIES | SLOW)[name]))
+    assert math.fsum(map(abs, (*drop.head, *drop.rest))) <= 8 * slope
+    for rho in POINTS:
+        expected = short_value(short, Fraction(1)) - short_value(short, rho)
+        assert abs((1 - rho) * short_value(drop, rho) - expected) <= 1e-15 * slope * (1 - rho)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", [*SERIES, *SLOW])
+def test_the_divided_drop_evaluated(name: str, dtype: type[np.floating]) -> None:
+    """Also with the terms left out that a dtype does not need, by both printers; and among other tables."""
+    short, _ = short_of(name)
+    drop, slack = divided_drop(short), float(np.finfo(dtype).eps) / 128
+    rho = np.linspace(-1, 1, 1024).astype(dtype)
+    exact = [short_value(drop, Fraction(float(at))) for at in rho]
+    allowed = (
+        8
+        * len(drop.rest)
+        * float(np.finfo(dtype).eps)
+        * math.fsum(k * abs(c) for k, c in enumerate((SERIES | SLOW)[name]))
+    )
+    table = ShortTable(drop.head, drop.rest, drop.squared, drop.rising)
+    fewer = cut(drop, slack)
+    plan = bundle((table, table, table, table), np.dtype(dtype))
+    scratch, out = Scratch(rho.size, rho.dtype), np.empty_like(rho)
+    for chosen in (trimmed(table, rho.dtype), ShortTable(fewer.head, fewer.rest, fewer.squared, fewer.rising)):
+        assert isinstance(chosen, ShortTable)
+        evaluate_short(chosen, rho, out, scratch)
+        assert max(abs(Fraction(float(a)) - b) for a, b in zip(out, exact, strict=True)) <= allowed
+    outs = tuple(np.empty_like(rho) for _ in plan.tables)
+    evaluate_bundle(plan, rho, rho, outs, Scratch(rho.size, rho.dtype))
+    assert max(abs(Fraction(float(a)) - b) for a, b in zip(outs[-1], exact, strict=True)) <= allowed
 
 
 @pytest.mark.parametrize("coefficients", [(0.0,), (1.0,), (0.5, 0.5), (1.0, 0.0, 0.0, 0.25), (0.0, 0.0, 1.0)])

@@ -11,7 +11,6 @@ import pytest
 from flint import ctx
 
 from kernelc.analysis import analyse
-from kernelc.economy import power_series
 from kernelc.errors import UnsupportedError
 from kernelc.expansion import expand
 from kernelc.fitting import chebyshev, fit
@@ -20,6 +19,7 @@ from kernelc.fitting.quadrature import PairIntegral
 from kernelc.model import DirectDual
 from kernelc.parse import parse_activation
 from kernelc.program import ShortSeries, ThetaChebyshev
+from tests.fitting.short import short_value
 
 _ONE = Fraction(1)
 _THETAS = (1e-6, 0.003, 0.3, 1.0, math.pi / 2, 2.0, 3.0, 3.14)
@@ -87,7 +87,7 @@ def test_quadrature_scales_with_the_variance() -> None:
 
 def value(dual: DirectDual, theta: float) -> float:
     if isinstance(dual.evaluation, ShortSeries):
-        return math.fsum(float(c) * math.cos(theta) ** k for k, c in enumerate(power_series(dual.evaluation)))
+        return float(short_value(dual.evaluation, Fraction(math.cos(theta))))
     assert isinstance(dual.evaluation, ThetaChebyshev)
     return chebyshev.evaluate(dual.evaluation, theta)
 

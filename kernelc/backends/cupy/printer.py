@@ -55,7 +55,8 @@ def source(program: KernelProgram) -> str:
     parts.append(runtime_text("tiles.cuh"))
     if tables.has_norm_pairs(program):
         parts += ["#if NORMS", runtime_text("norm_pairs.cuh"), "#endif"]
-    parts += [runtime_text("pairs.cuh"), "#else", runtime_text("rows.cuh"), runtime_text("values.cuh")]
+    parts += [runtime_text(name) for name in ("pair.cuh", "layers.cuh", "pairs.cuh")]
+    parts += ["#else", runtime_text("rows.cuh"), runtime_text("values.cuh")]
     doubles = ["duals.cuh", *(["norm_rows.cuh"] if tables.has_norm_pairs(program) else [])]
     parts += ["#if !SINGLE", *map(runtime_text, doubles), "#endif", "#endif", ""]
     return "\n".join(parts)

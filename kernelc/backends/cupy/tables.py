@@ -148,7 +148,7 @@ def _table(literals: Literals) -> Table:
         case PowerLiteral():
             return PowerTable(literals.coefficients, literals.parity)
         case ShortLiteral():
-            return ShortTable(literals.head, literals.rest, literals.squared)
+            return ShortTable(literals.head, literals.rest, literals.squared, literals.rising)
         case ThetaLiteral():
             return ThetaTable(literals.edges, literals.rows, literals.basis, literals.rooted)
         case _:
@@ -182,7 +182,10 @@ def _power(table: PowerTable, dtype: np.dtype[np.floating]) -> list[str]:
 
 
 def _cut(table: Table, dtype: np.dtype[np.floating]) -> Table:
-    """With as few terms as the dtype needs on [-1, 1]: what is left out is at most eps / 128 of the terms' sizes."""
+    """With as few terms as the dtype needs on [-1, 1]: what is left out is at most eps / 128 of the terms' sizes.
+
+    The coefficients are then rounded once more.
+    """
     slack = float(np.finfo(dtype).eps) / 128
     if isinstance(table, PowerTable):
         step = 1 if table.parity == "none" else 2
@@ -193,14 +196,16 @@ def _cut(table: Table, dtype: np.dtype[np.floating]) -> Table:
             short = found[0]
             return ShortTable(short.head, short.rest, short.squared)
     if isinstance(table, ShortTable):
-        short = cut(ShortSeries(table.head, table.rest, table.squared), slack)
-        return ShortTable(short.head, short.rest, short.squared)
+        short = cut(ShortSeries(table.head, table.rest, table.squared, table.rising), slack)
+        return ShortTable(short.head, short.rest, short.squared, short.rising)
     return trimmed(table, dtype)
 
 
 def _short(series: ShortTable, dtype: np.dtype[np.floating]) -> list[str]:
     variable = "rho * rho * 2 - 1" if series.squared else "rho"
     lines = [f"{_INDENT}const REAL z = {variable};", *_horner(series.rest, dtype, _INDENT)]
+    if series.rising:
+        lines.append(f"{_INDENT}value = value * (rho + 1);")
     for value in reversed(series.head):
         lines.append(f"{_INDENT}value = value * rho{f' + {literal(value, dtype)}' if value else ''};")
     return [*lines, f"{_INDENT}return value;"]

@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 import textwrap
 
-from kernelc.program import ClosedFormDual, KernelProgram, NormProgram, ThetaChebyshev
+from kernelc.program import ClosedFormDual, KernelProgram, NormProgram, ShortSeries, ThetaChebyshev
 
 
 def method(evaluation: object, refused: str | None) -> str:
     """By which series a function is evaluated, or that it is refused."""
     if refused is not None:
         return "refused here"
-    return (
-        "from its Chebyshev series in arccos(rho)"
-        if isinstance(evaluation, ThetaChebyshev)
-        else "from its power series"
-    )
+    if isinstance(evaluation, ThetaChebyshev):
+        return "from its Chebyshev series in arccos(rho)"
+    return "from its power series" + (", economised" if isinstance(evaluation, ShortSeries) else "")
 
 
 def reach(program: KernelProgram) -> str:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Literal, assert_never
 
 from kernelc import polynomials
-from kernelc.economy import power_series
+from kernelc.economy import divided_drop
 from kernelc.program import (
     DualProgram,
     Evaluation,
@@ -54,6 +54,7 @@ class ShortLiteral:
     head: tuple[float, ...]
     rest: tuple[float, ...]
     squared: bool
+    rising: bool = False
 
 
 Literals = PowerLiteral | ShortLiteral | ThetaLiteral
@@ -79,7 +80,7 @@ def direct_literal(evaluation: Evaluation) -> Literals:
         case PowerSeries():
             return power_literal(evaluation)
         case ShortSeries():
-            return ShortLiteral(evaluation.head, evaluation.rest, evaluation.squared)
+            return _short_literal(evaluation)
         case ThetaChebyshev():
             rows = tuple(tuple(Fraction(value) for value in table) for table in evaluation.tables)
             return _theta_literal(evaluation.edges, rows, rooted=False)
@@ -90,17 +91,19 @@ def direct_literal(evaluation: Evaluation) -> Literals:
 def drop_literal(evaluation: Evaluation) -> Literals:
     """The table of kappa(1) - kappa(rho), free of cancellation as rho -> 1 (divided by 1 - rho for a series)."""
     match evaluation:
-        case PowerSeries() | ShortSeries():
-            if isinstance(evaluation, ShortSeries):
-                coefficients = power_series(evaluation)
-            else:
-                coefficients = tuple(Fraction(value) for value in evaluation.coefficients)
-            sums = polynomials.tail_sums(coefficients)
+        case PowerSeries():
+            sums = polynomials.tail_sums([Fraction(value) for value in evaluation.coefficients])
             return PowerLiteral(_without_trailing_zeros([float(value) for value in sums]), "none")
+        case ShortSeries():
+            return _short_literal(divided_drop(evaluation))
         case ThetaChebyshev():
             return _theta_drop(evaluation)
         case _:
             assert_never(evaluation)
+
+
+def _short_literal(series: ShortSeries) -> ShortLiteral:
+    return ShortLiteral(series.head, series.rest, series.squared, series.rising)
 
 
 def _theta_drop(evaluation: ThetaChebyshev) -> ThetaLiteral:
@@ -243,6 +246,7 @@ def _literal(table: Literals) -> str:
                 f"    head={_tuple(table.head, 4) if table.head else '()'},\n"
                 f"    rest={_tuple(table.rest, 4)},\n"
                 f"    squared={table.squared!r},\n"
+                f"{'    rising=True,' + chr(10) if table.rising else ''}"
                 ")"
             )
         case ThetaLiteral():
