@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any, Literal
 
 import sympy
@@ -392,3 +393,11 @@ class EmittedModule:
     files: Mapping[str, str]
     program: KernelProgram
     kernel: CertifiedKernel = field(repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A read-only view of a dict does not pickle: the dict does."""
+        return _emitted, (self.name, dict(self.files), self.program, self.kernel)
+
+
+def _emitted(name: str, files: dict[str, str], program: KernelProgram, kernel: CertifiedKernel) -> EmittedModule:
+    return EmittedModule(name, MappingProxyType(files), program, kernel)

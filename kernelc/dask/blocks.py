@@ -13,6 +13,7 @@ import numpy as np
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
+from kernelc.backends.numpy.runtime._inputs import as_depth, as_scale
 from kernelc.errors import InputError
 from kernelc.kernel import Kernel
 from kernelc.loading import Source, source_of
@@ -73,7 +74,8 @@ def kernel_matrix(
     symmetric, and half the work is done.
 
     Raises:
-        InputError: x or y is no dask array of rows, or `kernel` is neither "ntk" nor "nngp".
+        InputError: x or y is no dask array of rows, `kernel` is neither "ntk" nor "nngp", or `depth`, `w_std` or
+            `b_std` is out of range; computing it raises what the package raises for its rows.
     """
     if kernel not in ("ntk", "nngp"):
         raise InputError(f"kernel: expected 'ntk' or 'nngp', got {kernel!r}")
@@ -81,8 +83,8 @@ def kernel_matrix(
     right = left if y is None else _rows("y", y)
     if right.shape[1] != left.shape[1]:
         raise InputError(f"y: expected {left.shape[1]} columns as in x, got {right.shape[1]}")
+    options = _network(depth, w_std, b_std)
     source = source_of(activation, parameters)
-    options = {"depth": depth, "w_std": w_std, "b_std": b_std}
     dtype = np.result_type(left.dtype, right.dtype)
     shared = delayed(source)
     first, second = left.to_delayed()[:, 0], right.to_delayed()[:, 0]
@@ -108,6 +110,18 @@ def _rows(name: str, value: Any) -> da.Array:
             f"{name}: its shape is {value.shape}; compute_chunk_sizes() finds unknown sizes, and there must be rows"
         )
     return value.rechunk({1: -1})
+
+
+def _network(depth: int, w_std: float, b_std: float) -> dict[str, Any]:
+    """The network's arguments, checked before a cluster is asked for anything."""
+    try:
+        return {
+            "depth": as_depth("depth", depth),
+            "w_std": as_scale("w_std", w_std, zero=False),
+            "b_std": as_scale("b_std", b_std, zero=True),
+        }
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _one_row(source: Source, columns: int) -> Matrix:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import dask.array as da
@@ -42,7 +43,7 @@ def fit_ridge(features: da.Array, targets: da.Array, *, alpha: float = 1.0) -> R
         InputError: shapes that do not fit, or alpha that is not positive, or one so small that Z'Z + alpha I is not
             positive definite in float64.
     """
-    if not alpha > 0 or not np.isfinite(alpha):
+    if not isinstance(alpha, Real) or not alpha > 0 or not np.isfinite(alpha):
         raise InputError(f"alpha: expected a positive number, got {alpha!r}")
     if not isinstance(features, da.Array) or features.ndim != 2:
         raise InputError("features: expected a two-dimensional dask array")

@@ -92,9 +92,13 @@ def test_what_is_wrong_is_said(rows: da.Array) -> None:
         kernel_matrix("relu", rows, rows[:, :4])
     with pytest.raises(InputError, match="compute_chunk_sizes"):
         features("relu", rows[rows[:, 0] > 0])
+    for network in ({"depth": 0}, {"w_std": -1.0}, {"b_std": float("nan")}):
+        with pytest.raises(InputError, match=f"{next(iter(network))}: expected"):
+            kernel_matrix("relu", rows, **network)
     z = features("relu", rows, features=16)
-    with pytest.raises(InputError, match="alpha: expected a positive"):
-        fit_ridge(z, da.from_array(TARGET), alpha=0.0)
+    for alpha in (0.0, "1"):
+        with pytest.raises(InputError, match="alpha: expected a positive"):
+            fit_ridge(z, da.from_array(TARGET), alpha=alpha)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="300 rows"):
         fit_ridge(z, da.from_array(TARGET[:20]))
     with pytest.raises(InputError, match="too small"):

@@ -111,6 +111,7 @@ def test_a_compiled_package_and_a_kernel_are_taken_as_they_are(package: ModuleTy
         transformer = NeuralKernelFeatures(activation, n_components=32, random_state=0)
         assert clone(transformer).activation is activation
         assert np.allclose(transformer.fit_transform(ROWS), by_formula, rtol=1e-12, atol=1e-13)
+        assert np.array_equal(pickle.loads(pickle.dumps(transformer)).transform(ROWS), transformer.transform(ROWS))
     with pytest.raises(InputError, match="compiled already"):
         NeuralKernelFeatures(package, parameters={"A": "2"}).fit(ROWS)
 
