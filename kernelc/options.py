@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from fractions import Fraction
 
 import sympy
@@ -52,15 +53,19 @@ def make_options(
         raise InputError(f"--precision must be from {low} to {high} bits, not {precision!r}")
     if not _whole(depth, 1, MAX_DEPTH):
         raise InputError(f"--depth must be a whole number from 1 to {MAX_DEPTH} (hidden layers), not {depth!r}")
-    return CompileOptions(name, q, degree, tol, precision, _backends(backends), _norms(norms), depth)
+    degree, precision = (None if value is None else int(value) for value in (degree, precision))
+    tol = None if tol is None else float(tol)
+    return CompileOptions(name, q, degree, tol, precision, _backends(backends), _norms(norms), int(depth))
 
 
 def _whole(value: object, low: int, high: int) -> bool:
-    """Whether `value` is a whole number of this range; True is none."""
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    """Whether `value` is a whole number of this range, NumPy's included; True is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and low <= int(value) <= high
 
 
 def _backends(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not isinstance(names, str | Sequence):
+        raise InputError(f"backends: expected a tuple of names among {', '.join(BACKEND_NAMES)}, not {names!r}")
     chosen = (names,) if isinstance(names, str) else tuple(names)
     for name in chosen:
         if name not in BACKEND_NAMES:

@@ -27,7 +27,7 @@ from ._device_rows import as_device_rows
 from ._dispatch import on_device
 from ._evaluation import DualTables, ThetaTable, derivative, fits
 from ._forms import CLOSED, NETWORK, NORMS
-from ._inputs import DoubleArray, as_depth, as_scale, require_rows
+from ._inputs import DoubleArray, as_depth, as_scale, require_rows, require_values
 from ._layers import Network, RowPath, diagonal, row_path, unit_factors
 from ._plans import RowNorms, choose_source
 from ._sources import ClosedSource, CompiledSource, NormSource, Source
@@ -51,14 +51,14 @@ def _host(name: str, *arguments: Any, **options: Any) -> Any:
 def _values(name: str, which: int, dual: DualTables, rho: Any, **options: Any) -> Any:
     """One of the functions of rho by its tables; `which` as in `_kernels.cu`."""
     checked = as_floats("rho", rho)
+    require_values("rho", checked.shape)
     if not fits(dual, checked.dtype):
         return cupy.asarray(_host(name, rho, **options))
     out, bad = cupy.empty_like(checked), cupy.zeros(1, np.int32)
-    if checked.size:
-        arguments = (checked, out, np.uint64(checked.size), np.int32(which), bad)
-        _kernel_of("values", checked.dtype)((blocks(checked.size),), (THREADS,), arguments)
-        if int(bad.get()[0]):
-            return cupy.asarray(_host(name, rho, **options))
+    arguments = (checked, out, np.uint64(checked.size), np.int32(which), bad)
+    _kernel_of("values", checked.dtype)((blocks(checked.size),), (THREADS,), arguments)
+    if int(bad.get()[0]):
+        return cupy.asarray(_host(name, rho, **options))
     return out
 
 
@@ -84,7 +84,10 @@ def kappa_dot_series(rho: Any) -> Any:
 
 def _duals(name: str, slope: bool, q11: Any, q12: Any, q22: Any) -> Any:
     """T or Tdot, computed in float64 and returned in the dtype of the arguments."""
-    arrays = [as_floats(*pair) for pair in (("q11", q11), ("q12", q12), ("q22", q22))]
+    named = {"q11": q11, "q12": q12, "q22": q22}
+    arrays = [as_floats(*pair) for pair in named.items()]
+    for argument, array in zip(named, arrays, strict=True):
+        require_values(argument, array.shape)
     dtype = np.result_type(*(array.dtype for array in arrays))
     try:
         shape = np.broadcast_shapes(*(array.shape for array in arrays))
@@ -93,11 +96,10 @@ def _duals(name: str, slope: bool, q11: Any, q12: Any, q22: Any) -> Any:
     wide = [contiguous(cupy.broadcast_to(array.astype(np.float64), shape)) for array in arrays]
     out, bad = cupy.empty(shape, np.float64), cupy.zeros(1, np.int32)
     limits = np.finfo(dtype)
-    if out.size:
-        numbers = (np.uint64(out.size), np.int32(slope), np.float64(limits.eps), np.float64(limits.max))
-        _kernel_of("duals", np.dtype(np.float64))((blocks(out.size),), (THREADS,), (*wide, out, *numbers, bad))
-        if int(bad.get()[0]):
-            return cupy.asarray(_host(name, q11, q12, q22))
+    numbers = (np.uint64(out.size), np.int32(slope), np.float64(limits.eps), np.float64(limits.max))
+    _kernel_of("duals", np.dtype(np.float64))((blocks(out.size),), (THREADS,), (*wide, out, *numbers, bad))
+    if int(bad.get()[0]):
+        return cupy.asarray(_host(name, q11, q12, q22))
     return out.astype(dtype, copy=False)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ._closed import ClosedDual, evaluate_closed, evaluate_homogeneous
 from ._evaluation import KernelTables, derivative, evaluate_direct
-from ._inputs import DoubleArray, FloatArray, as_floats
+from ._inputs import DoubleArray, FloatArray, as_floats, require_values
 from ._knotted import knotted_duals, one_norm_duals
 from ._norms import evaluate_pairs
 from ._normseries import NormTables, serves
@@ -56,8 +56,9 @@ def _broadcast(
     """The three arguments in float64 and one shape, and the dtype of the answer."""
     arrays: list[FloatArray] = [as_floats("q11", q11), as_floats("q12", q12), as_floats("q22", q22)]
     dtype = np.result_type(*arrays)
-    for name, array in (("q11", arrays[0]), ("q22", arrays[2])):
-        if array.size and float(array.min()) < 0.0:
+    for name, array in zip(("q11", "q12", "q22"), arrays, strict=True):
+        require_values(name, array.shape)
+        if name != "q12" and float(array.min()) < 0.0:
             raise ValueError(f"{name}: a variance is >= 0, got {float(array.min())!r}")
     try:
         first, cross, second = np.broadcast_arrays(*(array.astype(np.float64) for array in arrays))

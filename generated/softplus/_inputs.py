@@ -83,15 +83,24 @@ def require_rows(name: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: expected at least one row and one column, got shape {shape}")
 
 
+def require_values(name: str, shape: tuple[int, ...]) -> None:
+    """Refuse an empty array.
+
+    Raises:
+        ValueError: naming `name`.
+    """
+    if 0 in shape:
+        raise ValueError(f"{name}: expected at least one value, got shape {shape}")
+
+
 def as_correlation(name: str, value: npt.ArrayLike) -> FloatArray:
     """`value` as correlations in [-1, 1]; at most 4 spacings outside, which are clipped.
 
     Raises:
-        ValueError: naming `name`, for values outside and for what `as_floats` refuses.
+        ValueError: naming `name`, for values outside, none at all, and for what `as_floats` refuses.
     """
     rho = as_floats(name, value)
-    if rho.size == 0:
-        return rho
+    require_values(name, rho.shape)
     low, high = float(rho.min()), float(rho.max())
     limit = 1.0 + DOMAIN_SLACK_ULPS * float(np.finfo(rho.dtype).eps)
     if low < -limit or high > limit:

@@ -18,6 +18,7 @@ from kernelc.model import (
     Traits,
 )
 from kernelc.program import (
+    BACKEND_NAMES,
     ClosedFormDual,
     ClosedFormProgram,
     DualProgram,
@@ -121,6 +122,8 @@ def command_line(kernel: CertifiedKernel) -> str:
         words += ["--depth", str(options.depth)]
     if options.norms != _DEFAULT_NORMS:
         words += ["--norms", ",".join(map(str, options.norms))]
+    if set(options.backends) != set(BACKEND_NAMES):
+        words += [word for name in options.backends for word in ("--backend", name)]
     return shlex.join(words)
 
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import mpmath
+import numpy as np
 import pytest
 import sympy
 from mpmath import mpf
@@ -63,6 +64,17 @@ def test_tol_and_degree() -> None:
     assert all(bound > 1e-2 for d, bound in by_degree.items() if d < degree)
     with pytest.raises(kernelc.InputError, match="either"):
         kernelc.compile("relu(t)", name="k", tol=1e-2, degree=3)
+
+
+def test_numpy_numbers_are_options() -> None:
+    kernel = kernelc.compile("t^2", name="square", degree=np.int64(4), depth=np.int32(1), backends=("numpy",))  # type: ignore[arg-type]
+    assert kernel.certificate["degree"] == 4
+    assert kernelc.compile("t^2", name="square", tol=np.float32(0.5)).certificate["degree"] >= 2  # type: ignore[arg-type]
+    # the header's command writes this package, not one of all backends
+    assert "--backend numpy" in kernel.module.files["__init__.py"]
+    for backends in (None, 3):
+        with pytest.raises(kernelc.InputError, match="backends: expected"):
+            kernelc.compile("t^2", name="square", backends=backends)  # type: ignore[arg-type]
 
 
 def test_errors_are_kernelcs_own() -> None:
