@@ -30,6 +30,9 @@ _STEP = mpf(1) / 10
 _EDGE_BITS = 40
 _CELLS = (2.125, 0.265625, 0.033203125)
 _WIDEST = 120.0
+_LOW_POWER = 4.0
+#: Powers of ten that the root of a moment may have before it takes more digits.
+_LARGE = 3
 #: Multiples of the working precision that a cell's values may need.
 _PRECISIONS = (1, 2, 4, 8, 16, 32)
 
@@ -258,11 +261,15 @@ def check_expansion(
     slack = 1.0 if growth is None else max(1e-6, float(1 - 4 * growth.quadratic * variance))
     linear = 0.0 if growth is None else max(0.0, float(growth.linear)) * float(variance) ** 0.5
     # |f h_k| phi <= |f| exp(-z^2/4) for every k: that decides how far out the rule must reach.
-    wide = 2 * linear + (4.0 * 2.303 * (digits + 4) / slack) ** 0.5 + 1.0
-    wide = min(wide, _WIDEST)
+    core = (4.0 * 2.303 * (digits + 4) / slack) ** 0.5
+    # high powers of t are largest far out; what low ones are there is in `digits`' margin
+    power = 0.0 if growth is None else max(0.0, float(growth.power) - _LOW_POWER)
+    for _ in range(4 if power else 0):
+        core = (4.0 * (2.303 * (digits + 4) + power * math.log1p(float(variance) ** 0.5 * core)) / slack) ** 0.5
+    wide = min(2 * linear + core + 1.0, _WIDEST)
     # What the cut leaves out, where the rule cannot reach as far as the integrand does.
     cut = math.exp(-slack * max(wide - 2 * linear - 1.0, 0.0) ** 2 / 4)
-    with mpmath.workdps(digits + 6):
+    with mpmath.workdps(digits + 6 + _further_digits(expansion.kappa.moment)):
         balls = [expansion.kappa.moment]
         if traits.derivative_refused is None:
             assert expansion.kappa_dot is not None
@@ -281,6 +288,14 @@ def check_expansion(
                 if not result.notes:
                     return result
         return checked(_CELLS[-1])
+
+
+def _further_digits(moment: arb) -> int:
+    """For coefficients in whose sums terms of sigma's size cancel: those of t^20 are 1e11 times what remains."""
+    if not moment > 1:
+        return 0
+    tens = float(moment.abs_upper().log().upper()) / (2 * math.log(10))
+    return max(0, math.ceil(tens) - _LARGE)
 
 
 def _compared(

@@ -77,6 +77,14 @@ def test_numpy_numbers_are_options() -> None:
             kernelc.compile("t^2", name="square", backends=backends)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("text", ["t^10", "t^20"])
+def test_high_powers(text: str) -> None:
+    """Largest far out, and coefficients beyond the degree are sums in which 1e5 and 1e11 cancel."""
+    oracle = kernelc.compile(text, name="k", backends=("numpy",)).certificate["mpmath"]
+    assert oracle["agrees"]
+    assert oracle["max_observed_error"] < 1e-18
+
+
 def test_errors_are_kernelcs_own() -> None:
     for text, error in (
         ("exp(t^4)", kernelc.NotSquareIntegrableError),
